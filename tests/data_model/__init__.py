@@ -1,0 +1,1 @@
+"""The data model: its language, names, validator and schema."""

@@ -1,0 +1,79 @@
+"""The validator as Copier renders it, without the cost of a copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def jinja() -> SandboxedEnvironment:
+    """Copier's environment for this template, but strict: no rule leans on an undefined name."""
+    questions = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
+    options = {**questions.get("_envops", {}), "undefined": StrictUndefined}
+    return SandboxedEnvironment(
+        loader=FileSystemLoader(ROOT),
+        extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
+        **options,
+    )
+
+
+@pytest.fixture(scope="session")
+def errors(jinja: SandboxedEnvironment) -> Callable[..., list[str]]:
+    """The lines that a user would read; none when the model is right."""
+    validator = jinja.get_template("data_model/validate.jinja")
+
+    def judge(entities: object, orm: str = "sqlalchemy") -> list[str]:
+        report = validator.render(
+            entities=entities, orm=orm, database="postgresql", primary_key="uuid7"
+        )
+        # Copier strips it, too.
+        return report.strip().split("\n") if report.strip() else []
+
+    return judge
+
+
+@pytest.fixture(scope="session")
+def vocabulary(jinja: SandboxedEnvironment) -> dict[str, Any]:
+    """The tables of language.jinja."""
+    module = jinja.get_template("data_model/language.jinja").module
+    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
+
+
+@pytest.fixture(scope="session")
+def schema() -> dict[str, Any]:
+    """The schema that editors use."""
+    text = (ROOT / "data_model/schema.json").read_text("utf-8")
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+@pytest.fixture(scope="session")
+def schema_errors(schema: dict[str, Any]) -> Callable[[Any], list[str]]:
+    """What an editor would say about the entities of a data file."""
+    validator = Draft202012Validator(schema)
+
+    def judge(entities: object) -> list[str]:
+        return [error.message for error in validator.iter_errors({"entities": as_json(entities)})]
+
+    return judge
+
+
+def as_json(value: Any) -> Any:
+    """A YAML value as an editor hands it on: JSON has no dates, and YAML's `on` is `true`."""
+    if isinstance(value, dict):
+        return {"true" if key is True else key: as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    return value.isoformat() if isinstance(value, date | datetime) else value

@@ -1,0 +1,134 @@
+"""Whatever YAML can hold, the validator answers, and never with a traceback."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+HERE = Path(__file__).parent
+
+Errors = Callable[..., list[str]]
+
+LINE = re.compile(r"entities[^\n\r]*?: \S.*\S")
+
+MODELS: list[dict[str, Any]] = [
+    yaml.safe_load((HERE / "models" / f"{name}.yml").read_text("utf-8"))["entities"]
+    for name in ("types", "organisation")
+]
+
+WORDS = (
+    "User Task Category fields references type to on where why using gin unique index default "
+    "values enum string integer decimal array json of owned_by indexes checks rule many_to_many "
+    "through inverse optional owner id created_at now items keys get update Table class"
+)
+words = st.sampled_from(WORDS.split())
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | words
+    | st.binary(max_size=5)
+    | st.dates()
+    | st.datetimes()
+    | st.sets(st.integers(), max_size=2)
+)
+keys = words | st.text(max_size=10) | st.none() | st.booleans() | st.integers() | st.dates()
+garbage = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(keys, inner, max_size=4)
+        | st.tuples(inner, inner)
+    ),
+    max_leaves=12,
+)
+
+quickly = settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value below `value`."""
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    else:
+        return []
+    found = []
+    for key, item in items:
+        found += [(*path, key), *places(item, (*path, key))]
+    return found
+
+
+@st.composite
+def damaged(draw: st.DrawFn, replacement: st.SearchStrategy[Any]) -> dict[str, Any]:
+    """A right model in which up to three places were deleted, replaced or renamed."""
+    model = copy.deepcopy(draw(st.sampled_from(MODELS)))
+    model = {name: model[name] for name in list(model)[:4]}
+    for _ in range(draw(st.integers(1, 3))):
+        *path, last = draw(st.sampled_from(places(model) or [("Task",)]))
+        parent: Any = model
+        for step in path:
+            parent = parent[step]
+        what = draw(st.sampled_from(["delete", "replace", "rename"]))
+        if what == "rename" and isinstance(parent, dict):
+            parent[draw(keys)] = parent.get(last)
+        elif what == "delete" and last in parent:
+            del parent[last]
+        else:
+            parent[last] = draw(replacement)
+    return model
+
+
+def is_a_report(lines: list[str]) -> bool:
+    """Does every line name a place and say something of it?"""
+    return all(LINE.fullmatch(line) for line in lines)
+
+
+@quickly
+@given(entities=garbage)
+def test_anything_at_all_gets_an_answer(entities: Any, errors: Errors) -> None:
+    lines = errors(entities)
+    assert lines
+    assert is_a_report(lines)
+
+
+@quickly
+@given(entity=garbage, other=garbage)
+def test_any_entity_gets_an_answer(entity: Any, other: Any, errors: Errors) -> None:
+    assert is_a_report(errors({"Task": entity, "User": other}))
+
+
+@quickly
+@given(model=damaged(garbage))
+def test_a_damaged_model_gets_an_answer(model: dict[str, Any], errors: Errors) -> None:
+    assert is_a_report(errors(model))
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@quickly
+@given(model=damaged(plain))
+def test_what_the_validator_accepts_the_schema_accepts(
+    model: dict[str, Any], errors: Errors, schema_errors: Errors
+) -> None:
+    if not errors(model):
+        assert schema_errors(model) == []

@@ -1,0 +1,303 @@
+"""The schema that editors use says what the validator says, as far as a schema can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+HERE = Path(__file__).parent
+DATA_MODEL = HERE.parents[1] / "data_model"
+
+Errors = Callable[..., list[str]]
+
+
+def model_with(section: str, part: Any) -> dict[str, Any]:
+    """A right model but for `part`, which stands in `section` of its only interesting entity."""
+    task: dict[str, Any] = {
+        "fields": {
+            "size": {"type": "integer"},
+            "cost": {"type": "bigint"},
+            "body": {"type": "json"},
+        }
+    }
+    if section == "field":
+        task["fields"]["a"] = part
+    elif section == "reference":
+        task["references"] = {"a": part}
+    elif section == "many_to_many":
+        task["many_to_many"] = {"a": part}
+    elif section == "check":
+        task["checks"] = {"a": part}
+    elif section == "index":
+        task["indexes"] = [part]
+    else:
+        task |= part
+    return {"Task": task, "Tag": {"fields": {"name": {"type": "string"}}}}
+
+
+GOOD: dict[str, list[str]] = {
+    "entity": [
+        "{description: 'Text, {{ 7*7 }}', table: jobs, soft_delete: true, versioned: false}",
+        "{owned_by: Tag, checks: {}, indexes: [], many_to_many: {}, references: {}}",
+        "{fields: {match: {type: date}, order: {type: date}}}",
+    ],
+    "field": [
+        "{type: string, optional: true, immutable: true, secret: false, unique: false}",
+        "{type: string, min_length: 0, max_length: 10000, pattern: '^a', default: now}",
+        "{type: string, index: Because.}",
+        "{type: text, min_length: 1, max_length: 20000}",
+        "{type: integer, ge: -2147483648, lt: 2147483647, default: 0}",
+        "{type: bigint, default: 9223372036854775807}",
+        "{type: decimal, precision: 38, scale: 0, default: '1'}",
+        "{type: decimal, precision: 4, scale: 4, default: 0.5}",
+        "{type: float, gt: 0.5, le: 1, default: 1}",
+        "{type: boolean, default: false}",
+        "{type: date, default: now}",
+        "{type: date, default: 2026-01-31}",
+        "{type: datetime, default: 2026-01-31T00:00:00Z}",
+        "{type: time, default: '09:30'}",
+        "{type: uuid, unique: true}",
+        "{type: json, default: [1, {a: null}]}",
+        "{type: enum, values: ['yes', '1'], default: 'yes'}",
+        "{type: email, default: a@example.com}",
+        "{type: url, default: 'http://example.com'}",
+        "{type: bytes, max_length: 5}",
+        "{type: array, of: uuid, default: []}",
+    ],
+    "reference": [
+        "{to: Tag}",
+        "{to: Tag, optional: true, on_delete: set_null, on_update: cascade, inverse: b}",
+        "{to: Tag, unique: true, immutable: true, on_delete: restrict, description: Why.}",
+    ],
+    "many_to_many": [
+        "{to: Tag}",
+        "{to: Tag, through: Label, inverse: b, fields: {c: {type: date, default: now}}}",
+        "{to: Tag, fields: {c: {type: enum, values: [x], optional: true}}, description: Why.}",
+    ],
+    "check": ["{rule: size < cost, why: Because.}", "{rule: ' size!=cost ', why: Because.}"],
+    "index": [
+        "{on: [size, -cost], why: Because.}",
+        "{'on': size, why: Because., unique: true, where: {cost: null}}",
+        "{on: [body], using: gin, why: Because.}",
+        "{on: [size], where: {cost: 5}, why: Because.}",
+    ],
+}
+
+BAD: dict[str, list[str]] = {
+    "entity": [
+        "{description: 5}",
+        '{description: "a\\a"}',
+        "{table: Jobs}",
+        "{table: sqlite_jobs}",
+        "{table: alembic_version}",
+        "{soft_delete: 'yes'}",
+        "{versioned: 1}",
+        "{owned_by: tag}",
+        "{owned_by: Tag, fields: {owner: {type: date}}}",
+        "{owned_by: Tag, references: {owner: {to: Tag}}}",
+        "{fields: {}}",
+        "{fields: []}",
+        "{fields: {A: {type: date}}}",
+        "{fields: {a_: {type: date}}}",
+        "{fields: {a__b: {type: date}}}",
+        "{fields: {class: {type: date}}}",
+        "{fields: {id: {type: date}}}",
+        "{fields: {metadata: {type: date}}}",
+        "{fields: {model_a: {type: date}}}",
+        f"{{fields: {{{'a' * 56}: {{type: date}}}}}}",
+        "{references: {a_id: {to: Tag}}}",
+        "{checks: {A: {rule: size < cost, why: w}}}",
+        f"{{checks: {{{'a' * 41}: {{rule: size < cost, why: w}}}}}}",
+        "{indexes: {}}",
+        "{many_to_many: null}",
+        "{computed: {}}",
+        "{feilds: {}}",
+    ],
+    "field": [
+        "string",
+        "{}",
+        "{type: strng}",
+        "{type: string, uniqe: true}",
+        "{type: string, optional: 'yes'}",
+        "{type: string, description: 5}",
+        "{type: string, index: true}",
+        "{type: string, index: ' '}",
+        "{type: string, index: w, unique: true}",
+        "{type: string, default: a, unique: true}",
+        "{type: string, default: null}",
+        "{type: string, default: 5}",
+        "{type: string, min_length: -1}",
+        "{type: string, max_length: 0}",
+        "{type: string, max_length: 10001}",
+        "{type: string, max_length: '5'}",
+        "{type: string, pattern: ''}",
+        "{type: string, ge: 1}",
+        "{type: text, unique: true}",
+        "{type: text, index: w}",
+        "{type: integer, max_length: 1}",
+        "{type: integer, ge: 1, gt: 1}",
+        "{type: integer, le: 1, lt: 1}",
+        "{type: integer, ge: 0.5}",
+        "{type: integer, ge: 2147483648}",
+        "{type: integer, default: true}",
+        "{type: integer, default: 2147483648}",
+        "{type: bigint, default: 9223372036854775808}",
+        "{type: decimal}",
+        "{type: decimal, precision: 39, scale: 1}",
+        "{type: decimal, precision: 5, scale: -1}",
+        "{type: decimal, precision: 5, scale: 1, default: abc}",
+        "{type: float, default: '1'}",
+        "{type: float, ge: true}",
+        "{type: boolean, default: 'true'}",
+        "{type: date, default: tomorrow}",
+        "{type: datetime, default: 5}",
+        "{type: time, default: now}",
+        "{type: time, default: '24:00'}",
+        "{type: uuid, default: abc}",
+        "{type: json, unique: true}",
+        "{type: enum}",
+        "{type: enum, values: []}",
+        "{type: enum, values: [yes]}",
+        "{type: enum, values: [a, a]}",
+        "{type: enum, values: ['']}",
+        '{type: enum, values: ["a\\nb"]}',
+        f"{{type: enum, values: [{'a' * 51}]}}",
+        "{type: enum, values: [a], default: 5}",
+        "{type: email, default: nobody}",
+        "{type: url, default: example.com}",
+        "{type: bytes, default: a}",
+        "{type: array}",
+        "{type: array, of: text}",
+        "{type: array, of: string, default: [a]}",
+        "{type: array, of: string, unique: true}",
+    ],
+    "reference": [
+        "Tag",
+        "{}",
+        "{to: 5}",
+        "{to: tag}",
+        "{to: Tag, optional: 1}",
+        "{to: Tag, on_delete: set_null}",
+        "{to: Tag, on_delete: cascde}",
+        "{to: Tag, on_update: set_null, optional: true}",
+        "{to: Tag, inverse: Tasks}",
+        "{to: Tag, inverse: null}",
+        "{to: Tag, index: w}",
+    ],
+    "many_to_many": [
+        "{}",
+        "{to: Tag, through: label}",
+        "{to: Tag, through: Table}",
+        "{to: Tag, unique: true}",
+        "{to: Tag, fields: {c: {type: date}}}",
+        "{to: Tag, fields: {c: {type: text, optional: true}}}",
+        "{to: Tag, fields: {C: {type: date, optional: true}}}",
+    ],
+    "check": [
+        "size < cost",
+        "{rule: size < cost}",
+        "{why: w}",
+        "{rule: size = cost, why: w}",
+        "{rule: size, why: w}",
+        "{rule: size < cost, why: ''}",
+        "{rule: size < cost, why: w, because: x}",
+    ],
+    "index": [
+        "{}",
+        "{on: [size]}",
+        "{why: w}",
+        "{on: [], why: w}",
+        "{on: [5], why: w}",
+        "{on: [size, size], why: w}",
+        "{on: [size], why: ' '}",
+        "{on: [size], why: w, using: hash}",
+        "{on: [size], why: w, where: {}}",
+        "{on: [size], why: w, where: {cost: [5]}}",
+        "{on: [size], why: w, unique: 1}",
+        "{on: [-body], why: w, using: gin}",
+        "{on: [body], why: w, using: gin, unique: true}",
+        "{on: [body], why: w, using: gin, where: {cost: 5}}",
+        "{'on': [size], on: [cost], why: w}",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("section", "text"), [(section, text) for section, texts in GOOD.items() for text in texts]
+)
+def test_both_accept(section: str, text: str, errors: Errors, schema_errors: Errors) -> None:
+    model = model_with(section, yaml.safe_load(text))
+    assert errors(model) == []
+    assert schema_errors(model) == []
+
+
+@pytest.mark.parametrize(
+    ("section", "text"), [(section, text) for section, texts in BAD.items() for text in texts]
+)
+def test_both_refuse(section: str, text: str, errors: Errors, schema_errors: Errors) -> None:
+    model = model_with(section, yaml.safe_load(text))
+    assert errors(model) != []
+    assert schema_errors(model) != []
+
+
+@pytest.mark.parametrize("entities", [None, {}, [], "User", {"task": {}}, {"None": {}}])
+def test_both_refuse_what_are_no_entities(
+    entities: Any, errors: Errors, schema_errors: Errors
+) -> None:
+    assert errors(entities) != []
+    assert schema_errors(entities) != []
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("models/*.yml")), ids=lambda path: path.stem)
+def test_the_schema_accepts_whole_data_files(
+    path: Path, schema: dict[str, Any], schema_errors: Errors
+) -> None:
+    data = yaml.safe_load(path.read_text("utf-8"))
+    assert schema_errors(data.pop("entities")) == []
+    Draft202012Validator({**schema, "required": []}).validate(data)
+
+
+def test_the_schema_is_a_schema_with_help_for_editors(schema: dict[str, Any]) -> None:
+    Draft202012Validator.check_schema(schema)
+    definitions = schema["$defs"]
+    for name in ("entity", "field", "reference", "manyToMany", "check", "index"):
+        for key, rule in definitions[name]["properties"].items():
+            described = rule.get("description") or definitions[rule["$ref"][8:]].get("description")
+            assert described, f"{name}.{key}"
+
+
+def test_the_schema_and_the_language_list_the_same_words(
+    schema: dict[str, Any], vocabulary: dict[str, Any]
+) -> None:
+    definitions = schema["$defs"]
+    assert [*definitions["entity"]["properties"]] == [
+        "description", "table", "owned_by", "soft_delete", "versioned",
+        "fields", "references", "many_to_many", "checks", "indexes",
+    ] == vocabulary["entity_keys"]  # fmt: skip
+    assert [*definitions["reference"]["properties"]] == vocabulary["reference_keys"]
+    assert {*definitions["manyToMany"]["properties"]} == {*vocabulary["many_to_many_keys"]}
+    assert [*definitions["check"]["properties"]] == vocabulary["check_keys"]
+    assert {*definitions["index"]["properties"]} == {*vocabulary["index_keys"], "true"}
+    assert definitions["field"]["properties"]["type"]["enum"] == vocabulary["type_names"]
+    assert [*definitions["field"]["properties"]] == vocabulary["common_options"]
+    reserved = definitions["memberName"]["not"]["anyOf"][0]["enum"]
+    assert {*reserved} == {
+        *vocabulary["always_there"],
+        *(word for word in vocabulary["python_keywords"] if word.islower()),
+        *vocabulary["reserved_field_names"],
+    }
+    assert {*definitions["entityName"]["not"]["enum"]} == {
+        *vocabulary["reserved_entity_names"],
+        *(word.capitalize() for word in vocabulary["python_keywords"]),
+    }
+
+
+def test_sql_words_are_listed_once_in_order(vocabulary: dict[str, Any]) -> None:
+    words = vocabulary["sql_reserved"]
+    assert words == sorted({word.lower() for word in words})
+    assert {"order", "group", "select", "user", "table", "limit", "default", "check"} < {*words}
