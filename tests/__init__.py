@@ -1,0 +1,1 @@
+"""The tests of the template, and of what comes out of it."""

@@ -1,0 +1,132 @@
+"""Where the tests work: the template as it is in the working tree, and what was made from it.
+
+One session has one workshop. Its processes share it, so nothing in it is made twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import copier
+import uv
+import yaml
+from filelock import FileLock
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE = ("copier.yml", "data_model", "flavours", "hooks", "template")
+MODELS = ROOT / "tests" / "data_model" / "models"
+
+
+def model(name: str) -> dict[str, Any]:
+    """The answers in one of the data files of the tests."""
+    answers: dict[str, Any] = yaml.safe_load((MODELS / f"{name}.yml").read_text("utf-8"))
+    return answers
+
+
+def copy(template: Path, project: Path, **answers: Any) -> None:
+    """What `copier copy --defaults` does, without trust."""
+    copier.run_copy(
+        str(template), project, data=answers, defaults=True, unsafe=False, quiet=True
+    )
+
+
+def new_workshop() -> Path:
+    """A folder that PostgreSQL can reach when root's server runs as `nobody`."""
+    folder = Path(tempfile.mkdtemp(prefix="groundwork-"))
+    folder.chmod(0o711)
+    return folder
+
+
+class Workshop:
+    """The folder of one session."""
+
+    def __init__(self, folder: Path, worker: str) -> None:
+        self.folder = folder
+        self.worker = worker
+
+    def template(self) -> Path:
+        """The template: what git tracks or would track, so that nobody's caches are in it."""
+        template = self.folder / "template"
+        with self._lock(template):
+            if not template.exists():
+                unfinished = self.folder / "template.unfinished"
+                copy_template(unfinished)
+                unfinished.rename(template)
+        return template
+
+    def render(self, **answers: Any) -> Path:
+        """A project of these answers. It is everybody's: copy it before changing anything."""
+        said = json.dumps(answers, default=str)
+        project = self.folder / "projects" / hashlib.sha256(said.encode()).hexdigest()[:16]
+        template = self.template()
+        with self._lock(project):
+            if not project.exists():
+                unfinished = project.with_suffix(".unfinished")
+                copy(template, unfinished, **answers)
+                unfinished.rename(project)
+        return project
+
+    def python(self, projects: list[Path]) -> Path:
+        """A Python that has what any of the projects depends on.
+
+        The first call decides what that is.
+        """
+        environment = self.folder / "environment"
+        python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        with self._lock(environment):
+            if not (environment / "complete").exists():
+                _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
+                wanted = sorted({need for project in projects for need in dependencies(project)})
+                _uv("pip", "install", "--quiet", "--python", str(python), *wanted)
+                (environment / "complete").touch()
+        return python
+
+    def room(self, name: str) -> Path:
+        """A new folder for one test."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+
+    def _lock(self, path: Path) -> FileLock:
+        path.parent.mkdir(exist_ok=True)
+        return FileLock(path.with_suffix(".lock"))
+
+
+def copy_template(destination: Path) -> None:
+    """Copy the template's files, committed or not."""
+    listed = subprocess.check_output(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TEMPLATE],
+        cwd=ROOT,
+    )
+    for name in filter(None, listed.decode().split("\0")):
+        source, target = ROOT / name, destination / name
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+
+
+def dependencies(project: Path) -> list[str]:
+    """What the project needs to run and to be developed."""
+    content = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+    needed: list[str] = content["project"]["dependencies"] + content["dependency-groups"]["dev"]
+    return needed
+
+
+def files(project: Path) -> dict[str, str]:
+    """The text of every file of a project, by its path."""
+    return {
+        path.relative_to(project).as_posix(): path.read_text("utf-8")
+        for path in sorted(project.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(project).parts
+    }
+
+
+def _uv(*arguments: str) -> None:
+    subprocess.run([uv.find_uv_bin(), *arguments], check=True)
