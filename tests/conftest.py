@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment, FileSystemBytecodeCache
 
 from tests.oracle import TRIPLES
 from tests.workshop import Workshop, new_workshop
@@ -51,6 +53,16 @@ def _nobodys_environment() -> Iterator[None]:
             patch.setenv(f"GIT_{role}_NAME", "Somebody")
             patch.setenv(f"GIT_{role}_EMAIL", "somebody@example.com")
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_templates(workshop: Workshop) -> Iterator[None]:
+    """Keep compiled templates from one render to the next: compiling is most of a render."""
+    cache = FileSystemBytecodeCache(str(workshop.drawer("compiled")))
+    with pytest.MonkeyPatch.context() as patch:
+        remembering = partialmethod(Environment.__init__, bytecode_cache=cache)
+        patch.setattr(Environment, "__init__", remembering)
         yield
 
 

@@ -90,6 +90,12 @@ class Workshop:
                 (environment / "complete").touch()
         return python
 
+    def drawer(self, name: str) -> Path:
+        """A folder that everybody uses."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def room(self, name: str) -> Path:
         """A new folder for one test."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))

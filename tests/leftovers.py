@@ -1,0 +1,69 @@
+"""Words that belong to one choice: they appear where it was chosen, and nowhere else.
+
+The first half is what keeps the second honest: a word that nobody uses would forbid nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# What was answered stands in these, so they name what was chosen and what the model says.
+ANSWERS = {".copier-answers.yml", "data_model.yml"}
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word, in contents and in paths, of a choice."""
+
+    question: str
+    choices: frozenset[Any]
+    pattern: re.Pattern[str]
+
+    def belongs(self, answers: Mapping[str, Any]) -> bool:
+        return answers[self.question] in self.choices
+
+    def places(self, project: Mapping[str, str]) -> list[str]:
+        """Where a project of `{path: text}` has the word."""
+        return [
+            f"{path}:{number}: {line.strip()}"
+            for path, text in project.items()
+            if path not in ANSWERS
+            for number, line in enumerate([path, *text.splitlines()])
+            if self.pattern.search(line)
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.question} {self.pattern.pattern}"
+
+
+def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
+    return [
+        Word(question, frozenset(choices), re.compile(pattern, re.IGNORECASE))
+        for pattern in patterns
+    ]
+
+
+WORDS = [
+    *_words("database", {"postgresql"}, "asyncpg", "postgres", "jsonb", "compose"),
+    *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),
+    *_words("primary_key", {"uuid7"}, "uuid[-_]utils", "uuid_?7"),
+    *_words("primary_key", {"uuid4"}, "uuid_?4"),
+    *_words("primary_key", {"uuid4", "uuid7"}, "uuid"),
+    *_words("primary_key", {"integer"}, "64-bit integers"),
+    *_words(
+        "api",
+        {True},
+        "fastapi", "jwt", "uvicorn", "httpx", "starlette", "openapi", r"(^|/)api/", r"\bthe API\b",
+    ),  # fmt: skip
+    *_words("ci", {"github"}, r"\.github/", "actions/checkout"),
+    *_words(
+        "starter",
+        {"tasks"},
+        r"task_tag", r"TaskTag", r"\bTask\b(?<!asyncio\.Task)", r"\btasks\b", r"categor(y|ies)\b",
+        r"\bTag(Create|Update|Response|Repository)", "password_hash", "email-validator",
+    ),  # fmt: skip
+    *_words("starter", {"blank"}, r"\bItem(Create|Update|Response|Repository)", r"\bitems\b(?!\()"),
+]

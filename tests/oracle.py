@@ -1,0 +1,182 @@
+"""What may be combined and what must be refused, said without looking at the template.
+
+A case fails when an invalid combination generates, when a valid one is refused, and when one is
+refused for a reason that is not predicted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+# ---- What is offered
+
+CHOICES: dict[str, list[Any]] = {
+    "orm": ["sqlalchemy"],
+    "database": ["postgresql", "sqlite"],
+    "primary_key": ["integer", "uuid4", "uuid7"],
+    "api": [True, False],
+    "ci": ["github", "none"],
+    "starter": ["tasks", "blank"],
+}
+
+# What each ORM can reach, and with which keys.
+SUPPORTED = {
+    "sqlalchemy": {
+        "postgresql": {"integer", "uuid4", "uuid7"},
+        "sqlite": {"integer", "uuid4", "uuid7"},
+    },
+}
+
+# Everything that somebody might ask for.
+ORMS = ["sqlalchemy", "sqlmodel", "beanie", "prisma", "prisma-typescript", "django"]
+DATABASES = ["postgresql", "neon", "mysql", "sqlite", "mongodb", "oracle"]
+PRIMARY_KEYS = ["integer", "uuid4", "uuid7", "objectid"]
+
+
+def wrong_question(orm: str, database: str, primary_key: str) -> str | None:
+    """The question whose answer is refused; None for a triple that works."""
+    if orm not in SUPPORTED:
+        return "orm"
+    if database not in SUPPORTED[orm]:
+        return "database"
+    return None if primary_key in SUPPORTED[orm][database] else "primary_key"
+
+
+def _combine(questions: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(questions, answers, strict=True)) for answers in product(*questions.values())]
+
+
+ASKED = _combine({"orm": ORMS, "database": DATABASES, "primary_key": PRIMARY_KEYS})
+TRIPLES = [triple for triple in ASKED if wrong_question(**triple) is None]
+COMBINATIONS = [
+    triple | options
+    for triple in TRIPLES
+    for options in _combine({name: CHOICES[name] for name in ("api", "ci", "starter")})
+]
+
+
+def label(answers: Mapping[str, Any]) -> str:
+    """A name for a case: sqlalchemy-sqlite-uuid7-api-none-blank."""
+    return "-".join(
+        ("api" if answer else "layer") if name == "api" else str(answer)
+        for name, answer in answers.items()
+    )
+
+
+# ---- What is refused, whatever is chosen
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Answers that cannot be, and the end of the sentence that must say why."""
+
+    when: str
+    answers: Mapping[str, Any]
+    reason: str
+
+
+_NOT_A_NAME = "is not a package name; use lower-case letters, digits and underscores, for example"
+_TAKEN = "is the name of something that the project imports; choose another, for example"
+
+
+def _package(name: str, reason: str, better: str, **answers: Any) -> Refusal:
+    shown = f'"{name}"' if reason == _NOT_A_NAME else f"'{name}'"
+    given = answers or {"package": name}
+    return Refusal(f"package {name!r}", given, f"package: {shown} {reason} '{better}'")
+
+
+REFUSALS = [
+    Refusal("no name", {"project_name": ""}, "project_name: it is empty; write a name such as Acme"),
+    Refusal("a blank name", {"project_name": "  "}, "project_name: it is empty; write a name such as Acme"),
+    Refusal(
+        "a name of two lines",
+        {"project_name": "Acme\nimport os"},
+        "project_name: it has a line break or another control character; write it on one line",
+    ),
+    Refusal(
+        "a name that is turned around",
+        {"project_name": "Acme \u202eemca"},
+        "project_name: it has a line break or another control character; write it on one line",
+    ),
+    Refusal(
+        "a long name",
+        {"project_name": "a" * 81},
+        "project_name: it has 81 characters; write at most 80",
+    ),
+    Refusal(
+        "a description of two lines",
+        {"description": "One.\nTwo."},
+        "description: it has a line break or another control character; write it on one line",
+    ),
+    Refusal(
+        "a long description",
+        {"description": "a" * 301},
+        "description: it has 301 characters; write at most 300",
+    ),
+    _package("my-package", _NOT_A_NAME, "my_package"),
+    _package("Acme", _NOT_A_NAME, "acme"),
+    _package("1st", _NOT_A_NAME, "app_1st"),
+    _package("../escape", _NOT_A_NAME, "escape"),
+    _package("", _NOT_A_NAME, "app"),
+    _package("class", _TAKEN, "class_app"),
+    _package("sqlalchemy", _TAKEN, "sqlalchemy_app"),
+    _package("uvicorn", _TAKEN, "uvicorn_app"),
+    _package("tests", _TAKEN, "tests_app"),
+    _package("migrations", _TAKEN, "migrations_app"),
+    _package("json", _TAKEN, "json_app"),
+    _package("operator", _TAKEN, "operator_app"),
+    _package("dataclasses", _TAKEN, "dataclasses_app"),
+    _package("email", _TAKEN, "email_app"),
+    _package("sqlalchemy", _TAKEN, "sqlalchemy_app", project_name="SQLAlchemy"),
+    Refusal("a package that ends in a line break", {"package": "acme\n"}, "is not a package name"),
+    Refusal("no ORM", {"orm": ""}, "Invalid choice for 'orm'"),
+    Refusal("an unknown starter", {"starter": "shop2"}, "Invalid choice for 'starter'"),
+    Refusal("an unknown service", {"ci": "gitlab"}, "Invalid choice for 'ci'"),
+    Refusal(
+        "a revision that is no timestamp",
+        {"first_revision": "first"},
+        "write it as YYYYMMDD_HHMMSS",
+    ),
+    Refusal(
+        "no entities",
+        {"entities": {}},
+        "entities: must be a mapping of at least one entity, not an empty one; "
+        "write for example {Item: {fields: {name: {type: string}}}}",
+    ),
+    Refusal(
+        "entities that are a list",
+        {"entities": ["Task"]},
+        "entities: must be a mapping of at least one entity, not a list; "
+        "write for example {Item: {fields: {name: {type: string}}}}",
+    ),
+    Refusal(
+        "two errors in a model",
+        {
+            "entities": {
+                "Task": {
+                    "fields": {"title": {"type": "strng"}},
+                    "references": {"owner": {"to": "Usr"}},
+                },
+                "User": {"fields": {"name": {"type": "string"}}},
+            }
+        },
+        "entities.Task.fields.title.type: no type is called 'strng'; did you mean 'string'?\n"
+        "entities.Task.references.owner.to: no entity is called 'Usr'; did you mean 'User'?",
+    ),
+]
+
+# ---- What is unusual, and right
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "a name in quotes": {"project_name": "It's \"Acme\" \\ {{ 7*7 }} {% raw %} #1", "package": "a"},
+    "a name without Latin letters": {"project_name": "漢字 🦊"},
+    "a name of digits": {"project_name": "2048"},
+    "no description": {"description": ""},
+    "a description with everything": {"description": "\"\"\" ''' \\ | ` $HOME <b> {{ x }} é 🦊 */"},
+    "a package with a soft keyword": {"package": "match"},
+    "a package as long as can be": {"package": "a" * 50},
+    "another first revision": {"first_revision": "20270131_120000"},
+}
