@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import Environment, FileSystemBytecodeCache
+from jinja2 import Environment
 
 from tests.oracle import TRIPLES
-from tests.workshop import Workshop, new_workshop
+from tests.workshop import CompiledTemplates, Workshop, model, new_workshop
 
 FOLDER = pytest.StashKey[Path]()
 
@@ -58,8 +58,8 @@ def _nobodys_environment() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_templates(workshop: Workshop) -> Iterator[None]:
-    """Keep compiled templates from one render to the next: compiling is most of a render."""
-    cache = FileSystemBytecodeCache(str(workshop.drawer("compiled")))
+    """Take templates that an earlier render compiled: compiling is most of a render."""
+    cache = CompiledTemplates(str(workshop.drawer("compiled")))
     with pytest.MonkeyPatch.context() as patch:
         remembering = partialmethod(Environment.__init__, bytecode_cache=cache)
         patch.setattr(Environment, "__init__", remembering)
@@ -76,4 +76,5 @@ def workshop(request: pytest.FixtureRequest) -> Workshop:
 @pytest.fixture(scope="session")
 def python(workshop: Workshop) -> Path:
     """A Python with the dependencies of all generated projects."""
-    return workshop.python([workshop.render(**triple) for triple in TRIPLES])
+    answers = [*TRIPLES, *(model(name) for name in ("hostile", "organisation", "types"))]
+    return workshop.python("environment", [workshop.render(**each) for each in answers])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 # The patterns are written so that they do not match themselves.
-_SECRETS_OF_THE_MACHINE = {
+_LEAKS = {
     "a path of one machine": r"(?<![\w.:}/-])/(?:home|root|Users|work|mnt|tmp|var/folders)/[\w.-]+",
-    "the host of a package registry": r"\bpy(?:pi)\.org|python(?:hosted)\.org|npm(?:js)\.(?:org|com)",
+    "the host of a package registry": r"\bpy(?:pi)\.org|python(?:hosted)|npm(?:js)\.(?:org|com)",
     "the number of an issue": r"(?i)\b(?:issues?|pull request|pr|gh)[ -]#?\d+\b|[(\s]#\d+\b(?!\.)",
 }
 
@@ -39,7 +39,7 @@ def leaks(path: str, text: str) -> list[str]:
     return [
         f"{path}:{number}: {what}: {line.strip()}"
         for number, line in enumerate(text.split("\n"), 1)
-        for what, pattern in _SECRETS_OF_THE_MACHINE.items()
+        for what, pattern in _LEAKS.items()
         if re.search(pattern, line)
     ]
 

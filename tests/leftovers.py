@@ -56,14 +56,26 @@ WORDS = [
     *_words(
         "api",
         {True},
-        "fastapi", "jwt", "uvicorn", "httpx", "starlette", "openapi", r"(^|/)api/", r"\bthe API\b",
-    ),  # fmt: skip
+        "fastapi",
+        "jwt",
+        "uvicorn",
+        "httpx",
+        "starlette",
+        r"(^|/)api/",
+        r"\bthe API\b",
+    ),
     *_words("ci", {"github"}, r"\.github/", "actions/checkout"),
     *_words(
         "starter",
         {"tasks"},
-        r"task_tag", r"TaskTag", r"\bTask\b(?<!asyncio\.Task)", r"\btasks\b", r"categor(y|ies)\b",
-        r"\bTag(Create|Update|Response|Repository)", "password_hash", "email-validator",
-    ),  # fmt: skip
-    *_words("starter", {"blank"}, r"\bItem(Create|Update|Response|Repository)", r"\bitems\b(?!\()"),
+        r"task_tag",
+        r"TaskTag",
+        r"\bTask\b(?<!asyncio\.Task)",
+        r"\btasks\b",
+        r"categor(y|ies)\b",
+        r"\bTag(Create|Update|Response|Repository)",
+        "password_hash",
+        "email-validator",
+    ),
+    *_words("starter", {"blank"}, r"\bItem(Create|Update|Response|Repository)", r"\"items\""),
 ]

@@ -89,8 +89,14 @@ def _package(name: str, reason: str, better: str, **answers: Any) -> Refusal:
 
 
 REFUSALS = [
-    Refusal("no name", {"project_name": ""}, "project_name: it is empty; write a name such as Acme"),
-    Refusal("a blank name", {"project_name": "  "}, "project_name: it is empty; write a name such as Acme"),
+    Refusal(
+        "no name", {"project_name": ""}, "project_name: it is empty; write a name such as Acme"
+    ),
+    Refusal(
+        "a blank name",
+        {"project_name": "  "},
+        "project_name: it is empty; write a name such as Acme",
+    ),
     Refusal(
         "a name of two lines",
         {"project_name": "Acme\nimport os"},
@@ -131,6 +137,11 @@ REFUSALS = [
     _package("dataclasses", _TAKEN, "dataclasses_app"),
     _package("email", _TAKEN, "email_app"),
     _package("sqlalchemy", _TAKEN, "sqlalchemy_app", project_name="SQLAlchemy"),
+    Refusal(
+        "a long package",
+        {"package": "a" * 51},
+        "package: it has 51 characters; write at most 50",
+    ),
     Refusal("a package that ends in a line break", {"package": "acme\n"}, "is not a package name"),
     Refusal("no ORM", {"orm": ""}, "Invalid choice for 'orm'"),
     Refusal("an unknown starter", {"starter": "shop2"}, "Invalid choice for 'starter'"),
@@ -171,7 +182,7 @@ REFUSALS = [
 # ---- What is unusual, and right
 
 ACCEPTED: dict[str, dict[str, Any]] = {
-    "a name in quotes": {"project_name": "It's \"Acme\" \\ {{ 7*7 }} {% raw %} #1", "package": "a"},
+    "a name in quotes": {"project_name": 'It\'s "Acme" \\ {{ 7*7 }} {% raw %} # x', "package": "a"},
     "a name without Latin letters": {"project_name": "漢字 🦊"},
     "a name of digits": {"project_name": "2048"},
     "no description": {"description": ""},

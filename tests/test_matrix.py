@@ -18,7 +18,7 @@ import yaml
 
 from tests import hygiene, leftovers
 from tests.oracle import COMBINATIONS, label
-from tests.workshop import ROOT, Workshop, copy, files, model
+from tests.workshop import Workshop, copy, files, model
 
 # For a part that has everything: the extremes of each question.
 FEW = [COMBINATIONS[0], COMBINATIONS[-1]]
@@ -63,7 +63,9 @@ def test_a_combination_tells_nothing_of_where_it_was_made(
     assert [leak for item in project.items() for leak in hygiene.leaks(*item)] == []
     credits = [line for text in project.values() for line in text.splitlines() if _names_us(line)]
     assert len(credits) <= 1
-    assert all(_names_us(line) for line in project.get("README.md", "").splitlines() if line in credits)
+    assert all(
+        _names_us(line) for line in project.get("README.md", "").splitlines() if line in credits
+    )
 
 
 @pytest.mark.parametrize("word", leftovers.WORDS, ids=str)
@@ -78,8 +80,17 @@ def test_a_word_of_a_choice_appears_where_it_was_chosen(
 
 def test_every_combination_is_clean_for_ruff(workshop: Workshop) -> None:
     """One process for all: each project is judged by its own configuration, untouched."""
-    projects = [workshop.render(**answers) for answers in reversed(COMBINATIONS)]
-    ruff(projects)
+    ruff([workshop.render(**answers) for answers in reversed(COMBINATIONS)])
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("package", ["a", "acme_corporation", "a" * 50], ids=len)
+def test_a_name_of_any_length_is_clean_for_ruff(
+    package: str, database: str, workshop: Workshop
+) -> None:
+    """A name is in many lines, and decides which of them are broken."""
+    ruff([workshop.render(package=package, project_name=package, database=database)])
 
 
 @pytest.mark.smoke
@@ -114,6 +125,7 @@ def test_the_template_needs_no_trust(workshop: Workshop) -> None:
 
 
 @pytest.mark.smoke
+@pytest.mark.filterwarnings("ignore:Dirty template changes")
 def test_the_repository_is_a_template_for_pytest_copie(copie: Any) -> None:
     """What its users test their own copies with; it takes the repository, not a copy."""
     result = copie.copy(extra_answers={"starter": "blank", "database": "sqlite"}, vcs_ref="HEAD")
@@ -166,6 +178,3 @@ def _bytes(project: Path) -> dict[str, bytes]:
 
 def _names_us(line: str) -> bool:
     return re.search("groundwork", line, re.IGNORECASE) is not None
-
-
-assert ROOT.is_dir()

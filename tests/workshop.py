@@ -20,6 +20,8 @@ import copier
 import uv
 import yaml
 from filelock import FileLock
+from jinja2 import Environment, FileSystemBytecodeCache
+from jinja2.bccache import Bucket
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ("copier.yml", "data_model", "flavours", "hooks", "template")
@@ -34,9 +36,7 @@ def model(name: str) -> dict[str, Any]:
 
 def copy(template: Path, project: Path, **answers: Any) -> None:
     """What `copier copy --defaults` does, without trust."""
-    copier.run_copy(
-        str(template), project, data=answers, defaults=True, unsafe=False, quiet=True
-    )
+    copier.run_copy(str(template), project, data=answers, defaults=True, unsafe=False, quiet=True)
 
 
 def new_workshop() -> Path:
@@ -75,18 +75,18 @@ class Workshop:
                 unfinished.rename(project)
         return project
 
-    def python(self, projects: list[Path]) -> Path:
+    def python(self, name: str, projects: list[Path], *, development: bool = True) -> Path:
         """A Python that has what any of the projects depends on.
 
-        The first call decides what that is.
+        The first call decides what is in the environment of this name.
         """
-        environment = self.folder / "environment"
+        environment = self.folder / name
         python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         with self._lock(environment):
             if not (environment / "complete").exists():
                 _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
-                wanted = sorted({need for project in projects for need in dependencies(project)})
-                _uv("pip", "install", "--quiet", "--python", str(python), *wanted)
+                wanted = {need for each in projects for need in dependencies(each, development)}
+                _uv("pip", "install", "--quiet", "--python", str(python), *sorted(wanted))
                 (environment / "complete").touch()
         return python
 
@@ -105,6 +105,16 @@ class Workshop:
         return FileLock(path.with_suffix(".lock"))
 
 
+class CompiledTemplates(FileSystemBytecodeCache):
+    """Knows a template by its name and its text, wherever a copy of it is."""
+
+    def get_bucket(
+        self, environment: Environment, name: str, filename: str | None, source: str
+    ) -> Bucket:
+        options = f"{environment.trim_blocks} {environment.lstrip_blocks} {environment.undefined}"
+        return super().get_bucket(environment, name, options, source)
+
+
 def copy_template(destination: Path) -> None:
     """Copy the template's files, committed or not."""
     listed = subprocess.check_output(
@@ -118,11 +128,11 @@ def copy_template(destination: Path) -> None:
             shutil.copy(source, target)
 
 
-def dependencies(project: Path) -> list[str]:
-    """What the project needs to run and to be developed."""
+def dependencies(project: Path, development: bool) -> list[str]:
+    """What the project needs to run and, if asked for, to be developed."""
     content = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
-    needed: list[str] = content["project"]["dependencies"] + content["dependency-groups"]["dev"]
-    return needed
+    needed: list[str] = content["project"]["dependencies"]
+    return needed + content["dependency-groups"]["dev"] if development else needed
 
 
 def files(project: Path) -> dict[str, str]:

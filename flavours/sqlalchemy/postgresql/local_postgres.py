@@ -548,7 +548,10 @@ def main() -> None:
     if sys.argv[1:2] == ["supervise"]:
         _supervise(json.loads(sys.argv[2]))
         return
-    parser = argparse.ArgumentParser(prog="python -m {{ package }}.local_postgres", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m {{ package }}.local_postgres",
+        description=main.__doc__,
+    )
     parser.add_argument("folder", nargs="?", type=Path, help="keeps the data (default: throw-away)")
     try:
         with LocalPostgres(parser.parse_args().folder) as server:

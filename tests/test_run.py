@@ -1,0 +1,116 @@
+"""Generated projects pass their own tests, on the database that they are for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.oracle import TRIPLES, label
+from tests.workshop import Workshop, model
+
+DEFAULT = {"orm": "sqlalchemy", "database": "postgresql", "primary_key": "uuid7"}
+
+RUNS: dict[str, dict[str, Any]] = {
+    # The longest first: the last of the session are short.
+    **{
+        f"{name}-{database}": model(name) | {"database": database}
+        for name in ("hostile", "types", "organisation")
+        for database in ("postgresql", "sqlite")
+    },
+    **{label(triple): triple for triple in TRIPLES},
+    "blank-postgresql": {"database": "postgresql", "primary_key": "uuid4", "starter": "blank"},
+    "blank-sqlite": {"database": "sqlite", "primary_key": "integer", "starter": "blank"},
+    "layer-postgresql": {"database": "postgresql", "primary_key": "integer", "api": False},
+    "layer-sqlite": {"database": "sqlite", "primary_key": "uuid7", "api": False, "ci": "none"},
+}
+SMOKE = [label(DEFAULT), "blank-sqlite"]
+
+# What pytest says last when nothing failed, was skipped, was expected to fail or warned.
+ALL_PASSED = re.compile(r"=* ?\d+ passed in [\d.]+s(?: \(\d+:\d\d:\d\d\))? ?=*")
+
+# Longer than any of them takes on a slow machine.
+SECONDS = 600
+
+
+@pytest.mark.run
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param(answers, id=name, marks=pytest.mark.smoke if name in SMOKE else ())
+        for name, answers in RUNS.items()
+    ],
+)
+def test_a_project_passes_its_own_tests(
+    answers: dict[str, Any], workshop: Workshop, python: Path
+) -> None:
+    room = workshop.room("run")
+    project, home, temporary = room / "project", room / "home", room / "tmp"
+    shutil.copytree(workshop.render(**answers), project)
+    home.mkdir()
+    temporary.mkdir()
+    done = subprocess.run(
+        [python, "-m", "pytest"],
+        cwd=project,
+        env=_surroundings(python, project, home, temporary),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert ALL_PASSED.fullmatch(done.stdout.rstrip().splitlines()[-1]), said
+    assert _processes_below(room) == []
+    assert [*temporary.iterdir()] == []
+    assert [*home.iterdir()] == []
+    shutil.rmtree(room)
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_a_project_is_imported_with_its_runtime_dependencies_only(
+    database: str, workshop: Workshop
+) -> None:
+    """Where it is deployed, nobody installs what it is developed with."""
+    project = workshop.render(database=database)
+    python = workshop.python(f"runtime-{database}", [project], development=False)
+    modules = ["acme.cli", "acme.api.app", "acme.models", "acme.repositories", "acme.schemas"]
+    subprocess.run(
+        [python, "-W", "error", "-c", f"import {', '.join(modules)}"],
+        env={"PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+    )
+
+
+def _surroundings(python: Path, project: Path, home: Path, temporary: Path) -> dict[str, str]:
+    """An environment of nobody's: no setting of the caller reaches the project."""
+    return {
+        "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(project / "src"),
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+    }
+
+
+def _processes_below(folder: Path) -> list[str]:
+    """The processes that still work there, after a moment to end."""
+    deadline = time.monotonic() + 5
+    while True:
+        left = [
+            " ".join(process.info["cmdline"] or [process.info["name"]])
+            for process in psutil.process_iter(["name", "cmdline", "cwd"])
+            if str(folder)
+            in " ".join([*(process.info["cmdline"] or []), process.info["cwd"] or ""])
+        ]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)
