@@ -40,8 +40,10 @@ class Word:
 
 
 def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
+    """Words in either case, unless they are written with a capital here."""
+    flags = {pattern: re.IGNORECASE if pattern == pattern.lower() else 0 for pattern in patterns}
     return [
-        Word(question, frozenset(choices), re.compile(pattern, re.IGNORECASE))
+        Word(question, frozenset(choices), re.compile(pattern, flags[pattern]))
         for pattern in patterns
     ]
 
@@ -70,12 +72,17 @@ WORDS = [
         {"tasks"},
         r"task_tag",
         r"TaskTag",
-        r"\bTask\b(?<!asyncio\.Task)",
+        r"(?<!asyncio\.)\bTask\b",
         r"\btasks\b",
         r"categor(y|ies)\b",
         r"\bTag(Create|Update|Response|Repository)",
         "password_hash",
         "email-validator",
     ),
-    *_words("starter", {"blank"}, r"\bItem(Create|Update|Response|Repository)", r"\"items\""),
+    *_words(
+        "starter",
+        {"blank"},
+        r"\bItem(Create|Update|Response|Repository)",
+        r"tablename__ = \"items\"",
+    ),
 ]

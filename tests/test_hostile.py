@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -164,15 +165,14 @@ def _texts(module: ast.Module) -> set[str]:
 
 
 def _literals(module: ast.Module) -> Iterator[Any]:
-    """The values of lambdas without parameters: defaults that each row needs anew."""
+    """Every mapping and list that is written out."""
     for node in ast.walk(module):
-        if isinstance(node, ast.Lambda):
-            yield ast.literal_eval(node.body)
+        if isinstance(node, ast.Dict | ast.List):
+            with suppress(ValueError):
+                yield ast.literal_eval(node)
 
 
 def _json(texts: set[str]) -> Iterator[Any]:
     for text in texts:
-        try:
+        with suppress(ValueError):
             yield json.loads(text)
-        except ValueError:
-            continue
