@@ -139,8 +139,8 @@ REFUSALS = [
     _package("sqlalchemy", _TAKEN, "sqlalchemy_app", project_name="SQLAlchemy"),
     Refusal(
         "a long package",
-        {"package": "a" * 51},
-        "package: it has 51 characters; write at most 50",
+        {"package": "a" * 41},
+        f"package: '{'a' * 41}' has 41 characters; write at most 40",
     ),
     Refusal("a package that ends in a line break", {"package": "acme\n"}, "is not a package name"),
     Refusal("no ORM", {"orm": ""}, "Invalid choice for 'orm'"),
@@ -188,6 +188,6 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "no description": {"description": ""},
     "a description with everything": {"description": "\"\"\" ''' \\ | ` $HOME <b> {{ x }} é 🦊 */"},
     "a package with a soft keyword": {"package": "match"},
-    "a package as long as can be": {"package": "a" * 50},
+    "a package as long as can be": {"package": "a" * 40},
     "another first revision": {"first_revision": "20270131_120000"},
 }
