@@ -95,6 +95,7 @@ def starter(*arguments: str, fork: bool = False) -> "tuple[subprocess.Popen[str]
     )
     assert process.stdout
     url, pid = process.stdout.readline().split()
+    process.stdout.close()
     return process, url, int(pid)
 
 
