@@ -23,6 +23,8 @@ def model_with(section: str, part: Any) -> dict[str, Any]:
             "size": {"type": "integer"},
             "cost": {"type": "bigint"},
             "body": {"type": "json"},
+            "name": {"type": "string"},
+            "due": {"type": "date"},
         }
     }
     if section == "field":
@@ -35,6 +37,8 @@ def model_with(section: str, part: Any) -> dict[str, Any]:
         task["checks"] = {"a": part}
     elif section == "index":
         task["indexes"] = [part]
+    elif section == "computed":
+        task["computed"] = {"a": part}
     else:
         task |= part
     return {"Task": task, "Tag": {"fields": {"name": {"type": "string"}}}}
@@ -80,15 +84,37 @@ GOOD: dict[str, list[str]] = {
         "{to: Tag, fields: {c: {type: enum, values: [x], optional: true}}, description: Why.}",
     ],
     "check": ["{rule: size < cost, why: Because.}", "{rule: ' size!=cost ', why: Because.}"],
+    "computed": [
+        "{value: size * cost}",
+        "{value: size*cost-1.5, description: What it costs.}",
+        "{value: \"name + ': ' + name\"}",
+        "{value: due < now}",
+    ],
     "index": [
         "{on: [size, -cost], why: Because.}",
         "{'on': size, why: Because., unique: true, where: {cost: null}}",
-        "{on: [body], using: gin, why: Because.}",
+        "{on: [body], using: gin, where: {size: 1}, why: Because.}",
+        "{on: [name, size], using: gist, why: Because.}",
+        "{on: name, using: hash, why: Because.}",
+        "{on: [name], using: fulltext, why: Because.}",
+        "{on: [name], using: trigram, where: {cost: null}, why: Because.}",
         "{on: [size], where: {cost: 5}, why: Because.}",
     ],
 }
 
 BAD: dict[str, list[str]] = {
+    "computed": [
+        "size * cost",
+        "{}",
+        "{value: size}",
+        "{value: 5}",
+        "{value: size cost}",
+        "{value: size / cost}",
+        "{value: (size + cost) * 2}",
+        "{value: size * }",
+        "{value: size * cost, why: w}",
+        "{value: size * cost, description: 5}",
+    ],
     "entity": [
         "{description: 5}",
         '{description: "a\\a"}',
@@ -115,7 +141,6 @@ BAD: dict[str, list[str]] = {
         f"{{checks: {{{'a' * 41}: {{rule: size < cost, why: w}}}}}}",
         "{indexes: {}}",
         "{many_to_many: null}",
-        "{computed: {}}",
         "{feilds: {}}",
     ],
     "field": [
@@ -215,13 +240,16 @@ BAD: dict[str, list[str]] = {
         "{on: [5], why: w}",
         "{on: [size, size], why: w}",
         "{on: [size], why: ' '}",
-        "{on: [size], why: w, using: hash}",
+        "{on: [size], why: w, using: btree}",
+        "{on: [size, cost], why: w, using: hash}",
+        "{on: [name], why: w, using: hash, unique: true}",
+        "{on: [name], why: w, using: fulltext, where: {cost: 5}}",
+        "{on: [-name], why: w, using: trigram}",
         "{on: [size], why: w, where: {}}",
         "{on: [size], why: w, where: {cost: [5]}}",
         "{on: [size], why: w, unique: 1}",
         "{on: [-body], why: w, using: gin}",
         "{on: [body], why: w, using: gin, unique: true}",
-        "{on: [body], why: w, using: gin, where: {cost: 5}}",
         "{'on': [size], on: [cost], why: w}",
     ],
 }
@@ -265,7 +293,7 @@ def test_the_schema_accepts_whole_data_files(
 def test_the_schema_is_a_schema_with_help_for_editors(schema: dict[str, Any]) -> None:
     Draft202012Validator.check_schema(schema)
     definitions = schema["$defs"]
-    for name in ("entity", "field", "reference", "manyToMany", "check", "index"):
+    for name in ("entity", "field", "reference", "manyToMany", "check", "computed", "index"):
         for key, rule in definitions[name]["properties"].items():
             described = rule.get("description") or definitions[rule["$ref"][8:]].get("description")
             assert described, f"{name}.{key}"
@@ -277,11 +305,13 @@ def test_the_schema_and_the_language_list_the_same_words(
     definitions = schema["$defs"]
     assert [*definitions["entity"]["properties"]] == [
         "description", "table", "owned_by", "soft_delete", "versioned",
-        "fields", "references", "many_to_many", "checks", "indexes",
+        "fields", "references", "many_to_many", "checks", "computed", "indexes",
     ] == vocabulary["entity_keys"]  # fmt: skip
     assert [*definitions["reference"]["properties"]] == vocabulary["reference_keys"]
     assert {*definitions["manyToMany"]["properties"]} == {*vocabulary["many_to_many_keys"]}
     assert [*definitions["check"]["properties"]] == vocabulary["check_keys"]
+    assert [*definitions["computed"]["properties"]] == vocabulary["computed_keys"]
+    assert definitions["index"]["properties"]["using"]["enum"] == [*vocabulary["index_methods"]]
     assert {*definitions["index"]["properties"]} == {*vocabulary["index_keys"], "true"}
     assert definitions["field"]["properties"]["type"]["enum"] == vocabulary["type_names"]
     assert [*definitions["field"]["properties"]] == vocabulary["common_options"]
