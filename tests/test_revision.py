@@ -1,0 +1,107 @@
+"""A changed data model leads to a migration that takes the rules of the database along."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.test_update import commit, generate, template, update_from_the_file
+
+# Fixtures that are shared with the tests of updates.
+__all__ = ["generate", "template"]
+
+# A test that is run inside the project, where Alembic and the database are.
+WALK = Path(__file__).with_name("walk_revisions.txt")
+
+FIRST = """
+Parcel:
+  fields:
+    label:  {type: string, min_length: 1, max_length: 20, default: "a :b"}
+    status: {type: enum, values: [open, "sent :out"], default: open}
+    weight: {type: integer, ge: 1, le: 5, default: 1}
+    low:    {type: integer, default: 0}
+    high:   {type: integer, default: 9}
+    size:   {type: integer, ge: 0, default: 0}
+  checks:
+    low_below_high: {rule: low <= high, why: The range would be empty.}
+  indexes:
+    - {on: [label], where: {status: "sent :out"}, why: Lists of what is on its way.}
+Shelf:
+  fields:
+    place: {type: enum, values: [left, "right :side"]}
+"""
+
+# A value more, another range, a rule less and one more; columns and tables with rules come and go.
+CHANGED = """
+Parcel:
+  fields:
+    label:  {type: string, min_length: 1, max_length: 20, default: "a :b"}
+    status: {type: enum, values: [open, "sent :out", "it's \\"lost\\": 100% :("], default: open}
+    weight: {type: integer, ge: 1, le: 10, default: 1}
+    low:    {type: integer, default: 0}
+    high:   {type: integer, default: 9}
+    kind:   {type: enum, values: [box, "bag :big"], default: box}
+    grams:  {type: bigint, gt: 0, optional: true}
+  checks:
+    high_above_weight: {rule: high >= weight, why: It would not fit.}
+  indexes:
+    - {on: [label], where: {status: "sent :out"}, why: Lists of what is on its way.}
+Room:
+  fields:
+    place: {type: enum, values: [up, "down :stairs"]}
+"""
+
+RENAMED = CHANGED.replace("Parcel:\n", "Parcel:\n  table: packages\n")
+
+# SQLite copies a table for this, which must come out as it went in.
+WIDER = RENAMED.replace("    grams: ", "    packed: {type: datetime, default: now}\n    grams: ")
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_rules_follow_the_model(database: str, generate: Callable[..., Path], python: Path) -> None:
+    project = generate(database=database, primary_key="integer", entities=yaml.safe_load(FIRST))
+    changed = revise(project, python, CHANGED, "change")
+    # Four rules go and five come; the others, such as the length of the label, stay untouched.
+    assert changed.count("drop_constraint(") == changed.count("create_check_constraint(") == 9
+    assert "ck_parcels_label_length" not in changed
+    revise(project, python, RENAMED, "rename")
+    wider = revise(project, python, WIDER, "widen")
+    assert "constraint" not in wider
+
+    (project / "tests/test_walk.py").write_text(WALK.read_text("utf-8"), "utf-8")
+    run(project, python, "pytest", "-x", "tests/test_walk.py", "tests/test_migrations.py")
+
+
+def revise(project: Path, python: Path, entities: str, message: str) -> str:
+    """Change the data model, update, and return the migration that `db revision` writes."""
+    data_model = project / "data_model.yml"
+    answers = yaml.safe_load(data_model.read_text("utf-8"))
+    answers["entities"] = yaml.safe_load(entities)
+    data_model.write_text(yaml.safe_dump(answers, sort_keys=False), "utf-8")
+    commit(project)
+    update_from_the_file(project)
+    run(project, python, "acme.cli", "db", "revision", "-m", message)
+    commit(project)
+    [written] = (project / "migrations/versions").glob(f"*_{message}.py")
+    run(project, python, "ruff", "check")
+    run(project, python, "ruff", "format", "--check")
+    return written.read_text("utf-8")
+
+
+def run(project: Path, python: Path, module: str, *arguments: str) -> None:
+    """Run a module in the project; what it says is shown if it fails."""
+    done = subprocess.run(
+        [python, "-m", module, *arguments],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
