@@ -320,7 +320,10 @@ RELATED: dict[str, Any] = {
                 "brands": {"to": "Brand", "fields": {"since": {"type": "date", "default": "now"}}}
             },
         },
-        "Brand": {"fields": {"name": {"type": "string"}}},
+        "Brand": {
+            "fields": {"name": {"type": "string"}},
+            "many_to_many": {"made_by": {"to": "Address", "inverse": "makes", "through": "Maker"}},
+        },
         "Staff": {
             "fields": {"notes": {"type": "text", "optional": True}},
             "references": {
@@ -384,6 +387,8 @@ RELATED: dict[str, Any] = {
         # many to many, from both ends and from the middle
         "A store has any number of brands, through `store_brands`.",
         "A brand has any number of stores, through `store_brands`.",
+        "A brand is made by any number of addresses, through `makers`.",
+        "An address has any number of makes (brands), through `makers`.",
         "A row is a link between a store and a brand, and has `since`.",
         # deletes and updates
         "CASCADE: orders mean nothing without their owner, and go with it.",
