@@ -1,0 +1,452 @@
+"""docs/schema.md and docs/schema.svg say what the models say, and can be drawn."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.workshop import Workshop, model
+
+pytestmark = pytest.mark.smoke
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+# Mermaid's own words, as its lexer had them in versions 10 and 11.
+WORDS = "accDescr accTitle class classDef end erDiagram many one style subgraph title to u"
+WORD = rf"(?i:{'|'.join(WORDS.split())})"
+NAME = rf"(?!{WORD}\b)[a-z_]\w*"
+QUOTED = rf'(?:{NAME}|"[a-z_]\w*")'
+KEYS = r"(?: (?:PK|FK|UK)(?:, (?:PK|FK|UK))*)?"
+MERMAID = re.compile(
+    r"erDiagram"
+    rf"|    {QUOTED}(?: \{{)?"
+    rf"|        [a-z]+(?:\[\])? (?!(?:pk|fk|uk)\b)[a-z_]\w*{KEYS}"
+    r"|    \}"
+    rf"|    {QUOTED} (?:\|o|\|\|)--(?:o\||o\{{) {QUOTED} : {QUOTED}"
+)
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The two documents of a project, and what its models declare."""
+
+    text: str
+    image: ElementTree.Element
+    tables: set[str]
+    references: set[str]
+
+    @property
+    def diagram(self) -> str:
+        return self.text.split("```mermaid\n")[1].split("```")[0]
+
+
+def documents(project: Path) -> Documents:
+    """Read a project. Tables and references are those of its Python."""
+    tables, references = set(), set()
+    for path in project.glob("src/*/models/*.py"):
+        source = path.read_text("utf-8")
+        for table in re.findall(r'__tablename__ = "(\w+)"', source):
+            tables.add(table)
+            columns = re.findall(
+                r"^    (\w+_id): Mapped\[.*(?:\n {8}.*)*ForeignKey\(", source, re.M
+            )
+            references |= {f"{table}.{column}" for column in columns}
+    image = ElementTree.fromstring((project / "docs/schema.svg").read_bytes())
+    return Documents((project / "docs/schema.md").read_text("utf-8"), image, tables, references)
+
+
+@pytest.fixture(scope="module", params=["tasks", "hostile", "organisation", "types", "sixty"])
+def written(request: pytest.FixtureRequest, workshop: Workshop) -> Documents:
+    """The documents of a model."""
+    made = {"tasks": {}, "sixty": sixty()}
+    answers = made[request.param] if request.param in made else model(request.param)
+    return documents(workshop.render(**answers))
+
+
+def sixty() -> dict[str, Any]:
+    """Sixty entities in a web, with circles, trees and twins, so that lines have much to avoid."""
+    names = [f"Thing{first}{second}" for first in "ABCDEF" for second in "abcdefghij"]
+    entities: dict[str, Any] = {}
+    for number, name in enumerate(names):
+        references: dict[str, Any] = {
+            f"ref_{step}": {"to": names[(number * step) // 7], "on_delete": "cascade"}
+            for step in (2, 3, 5)
+            if number % step == 0 and (number * step) // 7 < number
+        }
+        if number % 9 == 4:
+            references["parent"] = {"to": name, "optional": True}
+        if number % 11 == 3:
+            references["later"] = {"to": names[(number + 7) % 60], "optional": True, "unique": True}
+        entities[name] = {"fields": {"name": {"type": "string"}}, "references": references}
+    return {"project_name": "Sixty", "package": "sixty", "entities": entities}
+
+
+# ---- The diagram in Mermaid
+
+
+def test_the_diagram_is_mermaid(written: Documents) -> None:
+    lines = written.diagram.splitlines()
+    assert lines[0] == "erDiagram"
+    assert [line for line in lines if not MERMAID.fullmatch(line)] == []
+    assert len(written.diagram) < 50_000
+
+
+def test_the_diagram_has_each_table_and_each_reference(written: Documents) -> None:
+    boxes = re.findall(r'^    "?(\w+)"? \{', written.diagram, re.M)
+    assert sorted(boxes) == sorted(written.tables)
+    lines = re.findall(r'--.. "?(\w+)"? : "?(\w+)"?', written.diagram)
+    assert sorted(f"{table}.{name}_id" for table, name in lines) == sorted(written.references)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "departments |o--o{ departments : parent",
+        "employees |o--o{ departments : manager",
+        "departments ||--o{ employees : department",
+        "users |o--o| employees : account",
+        "users ||--o{ projects : owner",
+        "employees ||--o{ employee_skills : employee",
+        "skills ||--o{ employee_skills : skill",
+    ],
+)
+def test_a_line_says_how_many(line: str, workshop: Workshop) -> None:
+    written = documents(workshop.render(**model("organisation")))
+    assert f"    {line}\n" in written.diagram
+
+
+def test_names_that_mermaid_has_taken_can_be_drawn(workshop: Workshop) -> None:
+    tables = ["end", "style", "one", "many", "u", "title", "subgraph"]
+    entities = {
+        f"Named{number}": {
+            "table": table,
+            "fields": {name: {"type": "string"} for name in ("pk", "fk", "uk")},
+            "references": {"end": {"to": "Named0", "optional": True}},
+        }
+        for number, table in enumerate(tables)
+    }
+    written = documents(workshop.render(package="named", entities=entities))
+    assert [line for line in written.diagram.splitlines() if not MERMAID.fullmatch(line)] == []
+    assert '    "end" |o--o{ "style" : "end"\n' in written.diagram
+    assert "        string pk_\n" in written.diagram
+
+
+def test_a_large_diagram_has_keys_only(workshop: Workshop) -> None:
+    written = documents(workshop.render(**sixty()))
+    assert "it has the keys only" in written.text
+    assert " name" not in written.diagram
+    assert all(text.text != "name" for text in written.image.iter(f"{SVG}text"))
+
+
+@pytest.mark.parametrize(
+    ("references", "said"), [(6, "it has the names only"), (9, "more than it draws")]
+)
+def test_a_diagram_that_nothing_would_draw_is_cut(
+    references: int, said: str, workshop: Workshop
+) -> None:
+    names = [f"{'Wide' * 10}{chr(65 + number // 10)}{number % 10}" for number in range(40)]
+    entities = {
+        name: {
+            "fields": {"name": {"type": "string"}},
+            "references": {
+                f"{'far_' * 10}{each}": {
+                    "to": names[each],
+                    "optional": True,
+                    "inverse": f"by_{each}_of_{number}",
+                }
+                for each in range(references)
+            },
+        }
+        for number, name in enumerate(names)
+    }
+    project = workshop.render(package="long", entities=entities)
+    text = (project / "docs/schema.md").read_text("utf-8")
+    assert said in text
+    diagram = text.split("```mermaid\n")[1].split("```")[0] if "```mermaid" in text else ""
+    assert len(diagram) < 50_000
+    assert [line for line in diagram.splitlines() if not MERMAID.fullmatch(line)] == []
+
+
+# ---- The image
+
+
+@dataclass(frozen=True)
+class Box:
+    """A table in the image."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: Box) -> bool:
+        """Whether the two have an area in common."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
+
+def boxes(image: ElementTree.Element) -> dict[str, Box]:
+    """Each table by its name."""
+    found = {}
+    for group in image.iterfind(f"{SVG}g[@class='table']"):
+        rect = group.find(f"{SVG}rect")
+        assert rect is not None
+        x, y, width, height = (float(rect.attrib[name]) for name in ("x", "y", "width", "height"))
+        found[group.attrib["id"]] = Box(x, y, x + width, y + height)
+    return found
+
+
+def lines(image: ElementTree.Element) -> dict[str, str]:
+    """The path of each reference by its name."""
+    return {
+        path.attrib["id"]: path.attrib["d"]
+        for path in image.iterfind(f"{SVG}path")
+        if "line" in path.attrib["class"].split()
+    }
+
+
+def strokes(path: str) -> list[Box]:
+    """What a path runs through, as thin boxes, without the signs at its ends."""
+    found: list[Box] = []
+    x = y = 0.0
+    for command, text in re.findall(r"([A-Za-z])([^A-Za-z]*)", path):
+        numbers = [float(number) for number in text.split()]
+        before = (x, y)
+        match command:
+            case "H":
+                x = numbers[0]
+            case "V":
+                y = numbers[0]
+            case "h":
+                x += numbers[0]
+            case "v":
+                y += numbers[0]
+            case "m" | "a":
+                x, y = x + numbers[-2], y + numbers[-1]
+            case _:
+                x, y = numbers[-2:]
+        if command not in "MmaL":
+            (left, right), (top, bottom) = sorted((before[0], x)), sorted((before[1], y))
+            found.append(Box(left, top - 0.1, right, bottom + 0.1))
+    return found
+
+
+def test_the_image_has_a_box_for_each_table_and_a_line_for_each_reference(
+    written: Documents,
+) -> None:
+    assert {*boxes(written.image)} == written.tables
+    assert {*lines(written.image)} == written.references
+
+
+def test_boxes_lie_apart_and_within_the_image(written: Documents) -> None:
+    found = boxes(written.image)
+    _, _, width, height = (float(number) for number in written.image.attrib["viewBox"].split())
+    assert [name for name, box in found.items() if box.left < 0 or box.top < 0] == []
+    assert [name for name, box in found.items() if box.right > width or box.bottom > height] == []
+    pairs = combinations(found.items(), 2)
+    assert [(one[0], other[0]) for one, other in pairs if one[1].meets(other[1])] == []
+
+
+def test_no_line_runs_through_a_box(written: Documents) -> None:
+    found = boxes(written.image)
+    assert [
+        (line, table)
+        for line, path in lines(written.image).items()
+        for stroke in strokes(path)
+        for table, box in found.items()
+        if stroke.meets(box)
+    ] == []
+
+
+def test_a_line_begins_and_ends_at_its_tables(written: Documents) -> None:
+    found = boxes(written.image)
+    targets = dict(re.findall(r"(\w+\.\w+) refers to (\w+)", "\n".join(written.image.itertext())))
+    for name, path in lines(written.image).items():
+        edges = {edge for stroke in strokes(path) for edge in (stroke.left, stroke.right)}
+        for table in (name.split(".")[0], targets[name]):
+            assert {found[table].left, found[table].right} & edges, name
+
+
+def test_what_was_typed_is_text_in_the_image(workshop: Workshop) -> None:
+    answers = model("hostile")
+    titles = {
+        title.text
+        for title in documents(workshop.render(**answers)).image.iterfind(f"{SVG}g/{SVG}title")
+    }
+    for entity in answers["entities"].values():
+        described = " ".join(entity.get("description", "").split())
+        assert not described or {described, f"{described}."} & titles
+
+
+@pytest.mark.parametrize("name", ["hostile", "organisation", "types"])
+def test_both_databases_have_the_same_diagrams(name: str, workshop: Workshop) -> None:
+    one, other = (
+        workshop.render(**model(name) | {"database": database})
+        for database in ("postgresql", "sqlite")
+    )
+    assert (one / "docs/schema.svg").read_bytes() == (other / "docs/schema.svg").read_bytes()
+    assert documents(one).diagram == documents(other).diagram
+
+
+# ---- Relations, indexes and rules in words
+
+
+@pytest.fixture(scope="module")
+def words(workshop: Workshop) -> str:
+    """docs/schema.md of a model that has every kind of relation."""
+    return (workshop.render(**RELATED) / "docs/schema.md").read_text("utf-8")
+
+
+RELATED: dict[str, Any] = {
+    "project_name": "Related",
+    "package": "related",
+    "primary_key": "integer",
+    "entities": {
+        "User": {"fields": {"name": {"type": "string"}}},
+        "Store": {
+            "fields": {"name": {"type": "string"}, "total": {"type": "float"}},
+            "references": {"manager": {"to": "Staff", "unique": True, "inverse": "managed_store"}},
+            "many_to_many": {
+                "brands": {"to": "Brand", "fields": {"since": {"type": "date", "default": "now"}}}
+            },
+        },
+        "Brand": {
+            "fields": {"name": {"type": "string"}},
+            "many_to_many": {"made_by": {"to": "Address", "inverse": "makes", "through": "Maker"}},
+        },
+        "Staff": {
+            "fields": {"notes": {"type": "text", "optional": True}},
+            "references": {
+                "store": {"to": "Store", "optional": True, "on_delete": "set_null"},
+                "superior": {"to": "Staff", "optional": True, "inverse": "reports"},
+            },
+        },
+        "Order": {
+            "owned_by": "User",
+            "soft_delete": True,
+            "fields": {"size": {"type": "integer", "ge": 1}, "code": {"type": "bigint"}},
+            "references": {
+                "placed_by": {"to": "Staff"},
+                "approved_by": {"to": "Staff", "optional": True, "inverse": "approvals"},
+                "address": {
+                    "to": "Address",
+                    "unique": True,
+                    "optional": True,
+                    "on_update": "restrict",
+                },
+            },
+            "checks": {"fits": {"rule": "size <= code", "why": "It has to fit."}},
+        },
+        "Address": {"fields": {"line": {"type": "string"}}},
+        "OrderLine": {
+            "fields": {"amount": {"type": "integer"}, "tags": {"type": "array", "of": "string"}},
+            "references": {"order": {"to": "Order", "on_delete": "cascade"}},
+            "indexes": [{"on": ["tags"], "using": "gin", "why": "Found by tag."}],
+        },
+        "Parcel": {
+            "fields": {"weight": {"type": "integer"}},
+            "references": {
+                "line": {"to": "OrderLine", "on_delete": "cascade"},
+                "order": {"to": "Order", "optional": True, "on_delete": "cascade"},
+            },
+        },
+        "Claim": {
+            "fields": {"text": {"type": "string"}},
+            "references": {"parcel": {"to": "Parcel", "on_delete": "restrict"}},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        # one to one, and back
+        "Each store has one manager (a staff); a staff has at most one managed store.",
+        "Each order has at most one address; an address has at most one order.",
+        # optional
+        "Each staff has at most one store; a store has any number of staff.",
+        # to itself
+        "Each staff has at most one superior (a staff), and has any number of reports.",
+        # two to the same, one with an inverse of its own
+        "Each order is placed by one staff; a staff has any number of orders placed by it.",
+        "Each order is approved by at most one staff; "
+        "a staff has any number of approvals (orders).",
+        # the owner
+        "Each order has one owner (a user); a user has any number of orders.",
+        # many to many, from both ends and from the middle
+        "A store has any number of brands, through `store_brands`.",
+        "A brand has any number of stores, through `store_brands`.",
+        "A brand is made by any number of addresses, through `makers`.",
+        "An address has any number of makes (brands), through `makers`.",
+        "A row is a link between a store and a brand, and has `since`.",
+        # deletes and updates
+        "CASCADE: orders mean nothing without their owner, and go with it.",
+        "CASCADE: parcels that have an order go with it.",
+        "CASCADE: the link goes with it, the other end stays.",
+        "SET NULL: staff outlive their store, and then have none.",
+        "RESTRICT: a staff that orders refer to cannot be deleted.",
+        "CASCADE: the reference follows.",
+        "RESTRICT: not while it is referred to.",
+        # the other direction, at the table that is referred to
+        "Referred to by `orders.owner_id`.",
+    ],
+)
+def test_a_relation_is_said_in_words(sentence: str, words: str) -> None:
+    assert sentence in words
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "**Deleting a user** also deletes its orders, and with them order lines and parcels. "
+        "All of it is refused where one of those is held by `claims.parcel_id`.",
+        "**Removing an order for good** also deletes its order lines and parcels.",
+        "**RESTRICT refuses to delete** what is still referred to: a staff (by stores and orders) "
+        "and a parcel (by claims). Deleted orders count, until they are removed for good.",
+        "**A cascade does not mark, it deletes**: the orders of an owner",
+        "**Rows that are marked as deleted are still referred to** by `order_lines.order_id`",
+        "**`staff.store_id` closes a circle of references**",
+        "**Nothing keeps a row from being its own ancestor** through `staff.superior_id`",
+        "**Unique, and may be null**: `orders.address_id`.",
+        "**No length is set** for `staff.notes` and `order_lines.tags`",
+        "**Amounts as binary fractions**: `stores.total`",
+        "**JavaScript rounds whole numbers above 2^53**, which `orders.code`",
+        "**Every token reads all** stores, brands, staff, addresses",
+    ],
+)
+def test_a_risk_of_the_model_is_said(sentence: str, words: str) -> None:
+    assert sentence in " ".join(words.split())
+
+
+def test_a_model_without_risks_has_no_section_of_them(workshop: Workshop) -> None:
+    entities = {"Note": {"fields": {"name": {"type": "string", "max_length": 10}}}}
+    project = workshop.render(package="plain", api=False, entities=entities)
+    text = (project / "docs/schema.md").read_text("utf-8")
+    assert "## What was traded for what" in text
+    assert "## Risks" not in text
+    for absent in ("foreign key", "Sets of values", "JSON", "Deleted rows", "| reference |"):
+        assert absent not in text
+
+
+def test_a_rule_is_said_as_it_is_checked(words: str) -> None:
+    assert "| `ck_orders_fits` | `size <= code` | It has to fit. |" in words
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_an_index_that_the_database_lacks_is_said_to_be_left_out(
+    database: str, workshop: Workshop
+) -> None:
+    project = workshop.render(**RELATED | {"database": database})
+    said = "Left out: this database has no gin indexes, so it reads every row instead."
+    assert (said in (project / "docs/schema.md").read_text("utf-8")) == (database == "sqlite")
