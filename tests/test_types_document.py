@@ -1,0 +1,38 @@
+"""docs/types.md says what the templates do, of every type and every index method."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from tests.types_document import DOCUMENT, render
+from tests.workshop import ROOT, Workshop, files, model
+
+pytestmark = pytest.mark.smoke
+
+
+def test_the_document_is_what_the_tables_say() -> None:
+    assert DOCUMENT.read_text("utf-8") == render()
+
+
+@pytest.mark.parametrize(("database", "column"), [("postgresql", 3), ("sqlite", 4)])
+def test_the_sql_of_a_type_is_what_its_migration_makes(
+    database: str, column: int, workshop: Workshop
+) -> None:
+    """Of every type, the document names what SQLAlchemy says to the database."""
+    project = files(workshop.render(**model("types") | {"database": database}))
+    [migration] = [text for path, text in project.items() if path.startswith("migrations/versions")]
+    # The tables follow one another as the entities do, which refer to nothing.
+    tables = [
+        dict(re.findall(r'sa\.Column\(\s*"(\w+)",\s*([\w.]+)', table))
+        for table in migration.split("op.create_table(")[1:]
+    ]
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    cells = {name: row.split("|") for name, row in rows}
+    said = {name: row[column] for name, row in cells.items() if len(row) == 5}
+    words = yaml.safe_load((ROOT / "tests" / "sql_names.yml").read_text("utf-8"))[database]
+    for made, entity in zip(tables, model("types")["entities"].values(), strict=True):
+        for name, field in entity["fields"].items():
+            assert words[made[name]] in said[field["type"]], (name, made[name])
