@@ -13,7 +13,7 @@ import pytest
 from jinja2 import Environment
 
 from tests.oracle import TRIPLES
-from tests.workshop import CompiledTemplates, Workshop, model, new_workshop
+from tests.workshop import TRICKY, CompiledTemplates, Workshop, model, new_workshop
 
 FOLDER = pytest.StashKey[Path]()
 
@@ -76,5 +76,5 @@ def workshop(request: pytest.FixtureRequest) -> Workshop:
 @pytest.fixture(scope="session")
 def python(workshop: Workshop) -> Path:
     """A Python with the dependencies of all generated projects."""
-    answers = [*TRIPLES, *(model(name) for name in ("hostile", "organisation", "types"))]
+    answers = [*TRIPLES, *(model(name) for name in TRICKY)]
     return workshop.python("environment", [workshop.render(**each) for each in answers])

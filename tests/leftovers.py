@@ -49,7 +49,7 @@ def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
 
 
 WORDS = [
-    *_words("database", {"postgresql"}, "asyncpg", "postgres", "jsonb", "compose"),
+    *_words("database", {"postgresql"}, "asyncpg", "postgres", "jsonb", r"\bcompose\b"),
     *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),
     *_words("primary_key", {"uuid7"}, "uuid[-_]utils", "uuid_?7"),
     *_words("primary_key", {"uuid4"}, "uuid_?4"),
@@ -74,11 +74,16 @@ WORDS = [
         r"TaskTag",
         r"(?<!asyncio\.)\bTask\b",
         r"\btasks\b",
-        r"categor(y|ies)\b",
-        r"\bTag(Create|Update|Response|Repository)",
-        "password_hash",
-        "email-validator",
     ),
+    *_words("starter", {"tasks", "shop", "blog"}, r"categor(y|ies)\b"),
+    *_words("starter", {"tasks", "blog"}, r"\bTag(Create|Update|Response|Repository)"),
+    *_words("starter", {"tasks", "shop", "blog", "saas"}, "password_hash"),
+    *_words("starter", {"tasks", "shop", "blog", "saas", "chinook"}, "email-validator"),
+    *_words("starter", {"shop", "blog", "saas"}, r"\brstr\b"),
+    *_words("starter", {"shop"}, "cart_line", "CartLine"),
+    *_words("starter", {"blog"}, "bookmark"),
+    *_words("starter", {"saas"}, "membership"),
+    *_words("starter", {"chinook"}, "playlist"),
     *_words(
         "starter",
         {"blank"},

@@ -19,7 +19,7 @@ CHOICES: dict[str, list[Any]] = {
     "primary_key": ["integer", "uuid4", "uuid7"],
     "api": [True, False],
     "ci": ["github", "none"],
-    "starter": ["tasks", "blank"],
+    "starter": ["tasks", "shop", "blog", "saas", "chinook", "blank"],
 }
 
 # What each ORM can reach, and with which keys.
@@ -51,10 +51,16 @@ def _combine(questions: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
 
 ASKED = _combine({"orm": ORMS, "database": DATABASES, "primary_key": PRIMARY_KEYS})
 TRIPLES = [triple for triple in ASKED if wrong_question(**triple) is None]
+SWITCHES = _combine({name: CHOICES[name] for name in ("api", "ci")})
+# With these, everything is rendered. The other starters are data: each goes with every triple, and
+# takes the switches in turn, so that it meets every answer of every question.
+WHOLE = {"tasks", "blank"}
 COMBINATIONS = [
-    triple | options
-    for triple in TRIPLES
-    for options in _combine({name: CHOICES[name] for name in ("api", "ci", "starter")})
+    triple | switches | {"starter": starter}
+    for turn, triple in enumerate(TRIPLES)
+    for place, switches in enumerate(SWITCHES)
+    for offset, starter in enumerate(CHOICES["starter"])
+    if starter in WHOLE or place == (turn + offset) % len(SWITCHES)
 ]
 
 

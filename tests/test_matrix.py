@@ -18,7 +18,7 @@ import yaml
 
 from tests import hygiene, leftovers
 from tests.oracle import COMBINATIONS, label
-from tests.workshop import Workshop, copy, files, model
+from tests.workshop import REALISTIC, TRICKY, Workshop, copy, files, model
 
 # For a part that has everything: the extremes of each question.
 FEW = [COMBINATIONS[0], COMBINATIONS[-1]]
@@ -93,8 +93,9 @@ def test_a_name_of_any_length_is_clean_for_ruff(
     ruff([workshop.render(package=package, project_name=package, database=database)])
 
 
-@pytest.mark.smoke
-@pytest.mark.parametrize("name", ["hostile", "organisation", "types"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.smoke) for name in TRICKY), *REALISTIC]
+)
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_a_model_of_the_tests_is_clean(name: str, database: str, workshop: Workshop) -> None:
     folder = workshop.render(**model(name) | {"database": database})

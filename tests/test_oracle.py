@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ def test_a_triple_that_does_not_work_is_refused(
 @pytest.mark.parametrize("triple", oracle.TRIPLES, ids=oracle.label)
 def test_a_triple_that_works_is_generated(triple: dict[str, Any], workshop: Workshop) -> None:
     assert (workshop.render(**triple) / "pyproject.toml").exists()
+
+
+def test_every_two_answers_are_rendered_together() -> None:
+    """Most combinations of more are, too; see `COMBINATIONS`."""
+    for one, other in combinations(oracle.CHOICES, 2):
+        pairs = {*product(oracle.CHOICES[one], oracle.CHOICES[other])}
+        assert {(each[one], each[other]) for each in oracle.COMBINATIONS} == pairs
 
 
 @pytest.mark.parametrize("case", oracle.REFUSALS, ids=[case.when for case in oracle.REFUSALS])

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,25 @@ import psutil
 import pytest
 
 from tests.oracle import TRIPLES, label
-from tests.workshop import Workshop, model
+from tests.workshop import REALISTIC, Workshop, model
 
 DEFAULT = {"orm": "sqlalchemy", "database": "postgresql", "primary_key": "uuid7"}
 
+MODELS = {name: model(name) for name in REALISTIC}
+STARTERS = {name: {"starter": name} for name in ("shop", "saas", "blog", "chinook")}
+# Each on both databases, with every kind of key in turn.
+SHAPES = {
+    f"{name}-{database}": answers | {"database": database, "primary_key": primary_key}
+    for ((name, answers), database), primary_key in zip(
+        product((MODELS | STARTERS).items(), ("postgresql", "sqlite")),
+        cycle(("integer", "uuid4", "uuid7")),
+        strict=False,
+    )
+}
+
 RUNS: dict[str, dict[str, Any]] = {
     # The longest first: the last of the session are short.
+    **SHAPES,
     "organisation-postgresql": model("organisation") | {"database": "postgresql"},
     "hostile-postgresql": model("hostile") | {"database": "postgresql"},
     "types-sqlite": model("types") | {"database": "sqlite"},

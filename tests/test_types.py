@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import os
 import subprocess
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.oracle import TRIPLES, label
-from tests.workshop import Workshop, model
+from tests.workshop import REALISTIC, TRICKY, Workshop, model
 
-PROJECTS = {label(triple): triple for triple in TRIPLES} | {
-    f"{database}-{name}": model(name) | {"database": database}
-    for database in ("postgresql", "sqlite")
-    for name in ("hostile", "organisation", "types")
+DATABASES = ["postgresql", "sqlite"]
+STARTERS = ["blog", "chinook", "saas", "shop"]
+
+PROJECTS: dict[str, dict[str, Any]] = {
+    **{label(triple): triple for triple in TRIPLES},
+    **{
+        f"{database}-{name}": model(name) | {"database": database}
+        for database in DATABASES
+        for name in TRICKY
+    },
+    # What is typed differently by database is in the models above.
+    **{
+        f"{database}-{name}": model(name) | {"database": database}
+        for database, name in zip(cycle(DATABASES), REALISTIC, strict=False)
+    },
+    **{
+        f"{database}-{name}": {"database": database, "starter": name}
+        for database, name in zip(cycle(DATABASES), STARTERS, strict=False)
+    },
 }
 
 

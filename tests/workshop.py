@@ -26,6 +26,10 @@ from jinja2.bccache import Bucket
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ("copier.yml", "data_model", "flavours", "hooks", "template")
 MODELS = ROOT / "tests" / "data_model" / "models"
+# Those of the tests' own making, which every kind of test reads; and those that are shaped like
+# well-known schemas, to see that they can be said.
+TRICKY = ["hostile", "organisation", "types"]
+REALISTIC = ["campus", "forum", "rental", "traders"]
 
 
 def model(name: str) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.workshop import REALISTIC, TRICKY
+
 HERE = Path(__file__).parent
 DATA_MODEL = HERE.parents[1] / "data_model"
 ORMS = ["sqlalchemy", "sqlmodel", "beanie", "prisma", "prisma-typescript"]
@@ -48,14 +50,14 @@ def test_every_sentence_of_the_validator_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("orm", ORMS)
-@pytest.mark.parametrize("name", ["tasks", "blank"])
+@pytest.mark.parametrize("name", ["tasks", "shop", "blog", "saas", "chinook", "blank"])
 def test_a_starter_is_right(name: str, orm: str, errors: Errors) -> None:
     starter = yaml.safe_load((DATA_MODEL / "starters" / f"{name}.yml").read_text("utf-8"))
     assert errors(starter, orm) == []
 
 
 @pytest.mark.parametrize("orm", ORMS)
-@pytest.mark.parametrize("name", ["hostile", "types", "organisation"])
+@pytest.mark.parametrize("name", [*TRICKY, *REALISTIC])
 def test_a_model_of_the_tests_is_right(name: str, orm: str, errors: Errors) -> None:
     model = yaml.safe_load((HERE / "models" / f"{name}.yml").read_text("utf-8"))
     assert errors(model["entities"], orm) == []
