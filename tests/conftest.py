@@ -76,5 +76,5 @@ def workshop(request: pytest.FixtureRequest) -> Workshop:
 @pytest.fixture(scope="session")
 def python(workshop: Workshop) -> Path:
     """A Python with the dependencies of all generated projects."""
-    answers = [*TRIPLES, *(model(name) for name in ("hostile", "organisation", "types"))]
+    answers = [*TRIPLES, *(model(name) for name in ("hostile", "odd", "organisation", "types"))]
     return workshop.python("environment", [workshop.render(**each) for each in answers])

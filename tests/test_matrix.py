@@ -94,7 +94,7 @@ def test_a_name_of_any_length_is_clean_for_ruff(
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("name", ["hostile", "organisation", "types"])
+@pytest.mark.parametrize("name", ["hostile", "odd", "organisation", "types"])
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_a_model_of_the_tests_is_clean(name: str, database: str, workshop: Workshop) -> None:
     folder = workshop.render(**model(name) | {"database": database})

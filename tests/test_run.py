@@ -21,7 +21,10 @@ DEFAULT = {"orm": "sqlalchemy", "database": "postgresql", "primary_key": "uuid7"
 RUNS: dict[str, dict[str, Any]] = {
     # The longest first: the last of the session are short.
     "organisation-postgresql": model("organisation") | {"database": "postgresql"},
+    "organisation-sqlite": model("organisation") | {"database": "sqlite"},
     "hostile-postgresql": model("hostile") | {"database": "postgresql"},
+    "odd-postgresql": model("odd") | {"database": "postgresql"},
+    "odd-sqlite": model("odd") | {"database": "sqlite"},
     "types-sqlite": model("types") | {"database": "sqlite"},
     "types-postgresql": model("types") | {"database": "postgresql"},
     **{label(triple): triple for triple in TRIPLES},

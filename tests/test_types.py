@@ -15,7 +15,7 @@ from tests.workshop import Workshop, model
 PROJECTS = {label(triple): triple for triple in TRIPLES} | {
     f"{database}-{name}": model(name) | {"database": database}
     for database in ("postgresql", "sqlite")
-    for name in ("hostile", "organisation", "types")
+    for name in ("hostile", "odd", "organisation", "types")
 }
 
 

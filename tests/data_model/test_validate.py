@@ -55,7 +55,7 @@ def test_a_starter_is_right(name: str, orm: str, errors: Errors) -> None:
 
 
 @pytest.mark.parametrize("orm", ORMS)
-@pytest.mark.parametrize("name", ["hostile", "types", "organisation"])
+@pytest.mark.parametrize("name", ["hostile", "odd", "types", "organisation"])
 def test_a_model_of_the_tests_is_right(name: str, orm: str, errors: Errors) -> None:
     model = yaml.safe_load((HERE / "models" / f"{name}.yml").read_text("utf-8"))
     assert errors(model["entities"], orm) == []
