@@ -29,7 +29,7 @@ def project(request: pytest.FixtureRequest, workshop: Workshop) -> Path:
     return workshop.render(**HOSTILE | {"database": request.param})
 
 
-@pytest.fixture(scope="module", params=["hostile", "organisation", "types"])
+@pytest.fixture(scope="module", params=["hostile", "odd", "organisation", "types"])
 def schema_document(request: pytest.FixtureRequest, workshop: Workshop) -> str:
     """docs/schema.md of one of the models."""
     return (workshop.render(**model(request.param)) / "docs/schema.md").read_text("utf-8")

@@ -35,7 +35,10 @@ RUNS: dict[str, dict[str, Any]] = {
     # The longest first: the last of the session are short.
     **SHAPES,
     "organisation-postgresql": model("organisation") | {"database": "postgresql"},
+    "organisation-sqlite": model("organisation") | {"database": "sqlite"},
     "hostile-postgresql": model("hostile") | {"database": "postgresql"},
+    "odd-postgresql": model("odd") | {"database": "postgresql"},
+    "odd-sqlite": model("odd") | {"database": "sqlite"},
     "types-sqlite": model("types") | {"database": "sqlite"},
     "types-postgresql": model("types") | {"database": "postgresql"},
     **{label(triple): triple for triple in TRIPLES},
