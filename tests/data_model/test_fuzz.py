@@ -1,4 +1,4 @@
-"""Whatever YAML can hold, the validator answers, and never with a traceback."""
+"""Whatever YAML can hold, the validator answers; what is right it accepts, what is wrong it finds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
+
+from tests.any_model import SEARCHED, models
+from tests.data_model.breaks import Break, breaks_of
 
 HERE = Path(__file__).parent
 
@@ -53,7 +56,9 @@ garbage = st.recursive(
 )
 
 quickly = settings(
-    max_examples=50,
+    max_examples=SEARCHED or 50,
+    derandomize=not SEARCHED,
+    database=None,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -132,3 +137,31 @@ def test_what_the_validator_accepts_the_schema_accepts(
 ) -> None:
     if not errors(model):
         assert schema_errors(model) == []
+
+
+@quickly
+@given(database=st.sampled_from(["postgresql", "sqlite"]), data=st.data())
+def test_any_right_model_is_accepted(
+    database: str, data: st.DataObject, errors: Errors, schema_errors: Errors
+) -> None:
+    model = data.draw(models(database))
+    assert errors(model, database=database) == []
+    assert schema_errors(model) == []
+
+
+@quickly
+@given(broken=models().flatmap(breaks_of))
+def test_what_is_broken_is_found_where_it_is_and_nowhere_else(
+    broken: Break, errors: Errors, schema_errors: Errors
+) -> None:
+    note(f"{broken.kind} at {broken.place}")
+    lines = errors(broken.entities)
+    assert lines
+    assert [line for line in lines if not _is_at(broken.place, line)] == []
+    if broken.in_schema:
+        assert schema_errors(broken.entities)
+
+
+def _is_at(place: str, line: str) -> bool:
+    path = line.split(": ")[0]
+    return path == place or path.startswith((f"{place}.", f"{place}["))

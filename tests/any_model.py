@@ -1,0 +1,484 @@
+"""Any data model that is right, drawn by Hypothesis, over the whole language.
+
+What is drawn must be accepted. Where something is left out although the language has it, a comment
+says why.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.any_field import TEXTS, fields, fitting_values
+
+# How many models to search at random; without it, a few are drawn, the same ones each time.
+SEARCHED = int(os.environ.get("GROUNDWORK_EXAMPLES", "0"))
+
+Entity = dict[str, Any]
+Entities = dict[str, Entity]
+
+# Names of entities, and of their tables: said here, not derived as the template does.
+TABLES = {
+    "Task": "tasks",
+    "Order": "orders",
+    "Group": "groups",
+    "User": "users",
+    "Select": "selects",
+    "Match": "matches",
+    "Case": "cases",
+    "Category": "categories",
+    "Person": "people",
+    "Child": "children",
+    "News": "news",
+    "Series": "series",
+    "Analysis": "analyses",
+    "Day": "days",
+    "B": "bs",
+    "API2Key": "api2_keys",
+    "HTTPServer": "http_servers",
+    "Relation": "relations",
+    "Health": "healths",
+    "App": "apps",
+    "Data": "data",
+    "Row": "rows",
+    "Error": "errors",
+    "Operator": "operators",
+    "Driver": "drivers",
+    "Decision2": "decision2s",
+    "InternationalisationConfigurationMigrationHistorie": (
+        "internationalisation_configuration_migration_histories"
+    ),
+    "AnotherEntityWithANameThatIsAsLongAsItCouldEverBeX": (
+        "another_entity_with_a_name_that_is_as_long_as_it_could_ever_be_xes"
+    ),
+}
+# This one's table would be too long to be called after it.
+TOO_LONG = "AnotherEntityWithANameThatIsAsLongAsItCouldEverBeX"
+
+OWN_TABLES = [
+    *("order", "group", "user", "select", "table", "t", "user_", "a__b", "key", "index", "values"),
+    "another_entity_whose_table_name_is_as_long_as_it_could_be_xy",
+]
+
+# Ordinary names, SQL's and Python's own words, what generated modules import, and long ones.
+_MEMBERS = """
+title name a b2 due_at starts_on x_1 order group user select limit table default check index offset
+column constraint references end start into null where primary unique to_do all_of match case type
+key keys values data value number fake row rows session page after include words date datetime time
+timedelta decimal uuid enum hash text any object property set len listed items get update clear pop
+count sum func now desc asc operator math base model entity external_id parent first_name postcode
+city status kind price total note cls info mapped annotated request response principal router
+relationship a_field_whose_name_is_precisely_as_long_as_names_can_be
+a_field_whose_name_is_nearly_as_long_as_names_can_be_2
+"""
+MEMBERS = _MEMBERS.split()
+TARGETS = [
+    *("holder", "parent", "previous", "group_of", "order_by", "where_from", "partner", "match_of"),
+    "a_reference_whose_name_is_as_long_as_a_name_may_ever_be",
+]
+THROUGHS = [
+    *("TaskTag", "OrderBy", "Membership", "Using", "Link2"),
+    "JunctionWithANameThatIsAsLongAsTablesAllowIt",
+]
+INVERSES = [f"{name}_of_it" for name in ("those", "select", "all", "match", "first", "last", "x")]
+RULES = ["rule", "primary", "check_2", "order", "a_check_whose_name_is_as_long_as_can_be"]
+
+FAMILIES = {
+    **dict.fromkeys(("string", "text", "email", "url"), "text"),
+    **dict.fromkeys(("integer", "bigint", "decimal", "float"), "number"),
+    **{name: name for name in ("date", "time", "datetime")},
+}
+TYPES = [*FAMILIES, "boolean", "uuid", "json", "enum", "bytes", "array"]
+IN_A_JUNCTION = [
+    *("string", "integer", "bigint", "decimal", "float", "boolean", "date", "datetime", "enum"),
+]
+UNORDERED = ("json", "array", "text", "bytes")
+
+METHODS = {
+    "gin": ["json", "array"],
+    "gist": [*FAMILIES, "uuid", "reference", "clock"],
+    "hash": [*FAMILIES, "uuid", "boolean", "enum", "bytes", "json", "array", "reference"],
+    "fulltext": ["string", "text"],
+    "trigram": ["string", "text", "email", "url"],
+}
+
+often = st.booleans()
+seldom = st.integers(0, 4).map(lambda number: number == 4)
+texts = st.sampled_from(TEXTS)
+
+
+@dataclass
+class Draft:
+    """A model in the making: what its parts have to know of each other."""
+
+    database: str
+    entities: Entities
+    #: What an entity needs must have a lower rank: no required references in a circle.
+    ranks: dict[str, int]
+    #: The names of an entity's members, and those that others gave it.
+    members: dict[str, set[str]] = field(default_factory=dict)
+    tables: set[str] = field(default_factory=set)
+    throughs: set[str] = field(default_factory=set)
+
+    def below(self, name: str) -> list[str]:
+        """The entities that one may need."""
+        return [other for other in self.entities if self.ranks[other] < self.ranks[name]]
+
+    def relations(self, source: str, target: str) -> int:
+        """How many relations an entity has to another."""
+        entity = self.entities[source]
+        named = [
+            each["to"]
+            for section in ("references", "many_to_many")
+            for each in entity.get(section, {}).values()
+        ]
+        return [*named, entity.get("owned_by")].count(target)
+
+
+@st.composite
+def models(draw: st.DrawFn, database: str = "postgresql") -> Entities:
+    """The entities of a model that is right for this database."""
+    names = draw(st.lists(st.sampled_from(list(TABLES)), min_size=1, max_size=4, unique=True))
+    ranks = draw(st.permutations(range(len(names))))
+    draft = Draft(database, {name: {} for name in names}, dict(zip(names, ranks, strict=True)))
+    for name in names:
+        draw(_with_head(draft, name))
+    for name in names:
+        draw(_with_members(draft, name))
+    for name in names:
+        draw(_with_names_for_others(draft, name))
+        draw(_with_rules(draft, name))
+    return {
+        name: {key: value for key, value in entity.items() if value != {} and value != []}
+        for name, entity in draft.entities.items()
+    }
+
+
+@st.composite
+def _with_head(draw: st.DrawFn, draft: Draft, name: str) -> None:
+    """What is said of the entity as a whole."""
+    entity = draft.entities[name]
+    if draw(seldom):
+        entity["description"] = draw(texts)
+    for flag in ("soft_delete", "versioned"):
+        if draw(seldom):
+            entity[flag] = draw(st.booleans())
+    own_tables = [table for table in OWN_TABLES if table not in draft.tables]
+    if name == TOO_LONG or draw(seldom):
+        entity["table"] = draw(st.sampled_from(own_tables))
+    draft.tables.add(entity.get("table", TABLES[name]))
+
+
+@st.composite
+def _with_members(draw: st.DrawFn, draft: Draft, name: str) -> None:
+    """Fields, an owner, references, links and computed fields."""
+    entity = draft.entities[name]
+    owners = [
+        other
+        for other in draft.below(name)
+        # One level of owners is what there is; an owner gets a member called as the table is.
+        if "owned_by" not in draft.entities[other] and TABLES[name] not in MEMBERS
+    ]
+    owns = name in {each.get("owned_by") for each in draft.entities.values()}
+    if owners and not owns and draw(seldom):
+        entity["owned_by"] = draw(st.sampled_from(owners))
+    taken = {"owner", "owner_id"} if "owned_by" in entity else set()
+    free = [member for member in MEMBERS if member not in taken]
+    chosen = draw(st.lists(st.sampled_from(free), min_size=1, max_size=7, unique=True))
+    half = draw(st.integers(0, len(chosen) // 4))
+    entity["fields"] = {member: draw(fields(TYPES, draft.database)) for member in chosen[half:]}
+    relations = draw(st.lists(st.sampled_from(TARGETS), max_size=3, unique=True))
+    links = draw(st.integers(0, len(relations) // 2))
+    entity["references"] = {
+        relation: draw(_references(draft, name))
+        for relation in relations[links:]
+        if not {relation, f"{relation}_id"} & set(chosen)
+    }
+    entity["many_to_many"] = {
+        relation: draw(_links(draft, name))
+        for relation in relations[:links]
+        if relation not in chosen
+    }
+    computable = [value for value in draw(_expressions(entity["fields"])) if value]
+    entity["computed"] = {
+        member: {"value": value} | ({"description": draw(texts)} if draw(seldom) else {})
+        for member, value in zip(chosen[:half], computable, strict=False)
+        if member not in entity["references"]
+    }
+    draft.members[name] = taken | {*chosen, *relations} | {f"{each}_id" for each in relations}
+
+
+@st.composite
+def _references(draw: st.DrawFn, draft: Draft, name: str) -> dict[str, Any]:
+    """A reference to any entity; a required one only to what can be there before."""
+    to = draw(st.sampled_from(list(draft.entities)))
+    reference: dict[str, Any] = {"to": to}
+    if to not in draft.below(name) or draw(often):
+        reference["optional"] = True
+    for flag in ("unique", "immutable"):
+        if draw(seldom):
+            reference[flag] = draw(st.booleans())
+    actions = ["cascade", "restrict"] + ["set_null"] * bool(reference.get("optional"))
+    if draw(often):
+        reference["on_delete"] = draw(st.sampled_from(actions))
+    if draw(seldom):
+        reference["on_update"] = draw(st.sampled_from(["cascade", "restrict"]))
+    if draw(seldom):
+        reference["description"] = draw(texts)
+    return reference
+
+
+@st.composite
+def _links(draw: st.DrawFn, draft: Draft, name: str) -> dict[str, Any]:
+    """A many-to-many relation, through a junction with any fields of its own."""
+    to = draw(st.sampled_from(list(draft.entities)))
+    relation: dict[str, Any] = {"to": to}
+    through = name + to
+    if through in draft.throughs or to == name or len(through) > 40 or draw(seldom):
+        through = draw(st.sampled_from([each for each in THROUGHS if each not in draft.throughs]))
+        relation["through"] = through
+    draft.throughs.add(through)
+    if draw(often):
+        # The ends of a junction are called after their entities.
+        named = st.sampled_from(["label", "weight", "since", "at", "kind", "from_day", "x_2"])
+        relation["fields"] = draw(
+            st.dictionaries(named, _junction_fields(draft.database), max_size=3)
+        )
+    return relation
+
+
+@st.composite
+def _junction_fields(draw: st.DrawFn, database: str) -> dict[str, Any]:
+    """A field without which a link can be made."""
+    made = draw(fields(IN_A_JUNCTION, database))
+    choices = fitting_values(made)
+    if "default" not in made and choices and not made.get("unique") and draw(often):
+        made["default"] = draw(st.sampled_from(choices))
+    return made if "default" in made else made | {"optional": True}
+
+
+@st.composite
+def _expressions(draw: st.DrawFn, own: dict[str, Any]) -> list[str]:
+    """Values of computed fields: of numbers, of texts, and comparisons."""
+    # `now` is the moment in an expression, whatever a field is called.
+    shown = {name: each for name, each in own.items() if not each.get("secret") and name != "now"}
+    return [draw(_expression(shown)) for _ in range(2)] if shown else []
+
+
+@st.composite
+def _expression(draw: st.DrawFn, shown: dict[str, Any]) -> str:
+    first = draw(st.sampled_from(list(shown)))
+    kind = shown[first]["type"]
+    family = FAMILIES.get(kind)
+    # A decimal is exact, and a float is not: they do not meet.
+    other = {"decimal": "float", "float": "decimal"}.get(kind, "float")
+    alike = [
+        name
+        for name, each in shown.items()
+        if FAMILIES.get(each["type"]) == family and (family != "number" or each["type"] != other)
+    ]
+    comparison = draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]))
+    if family in ("date", "datetime") and draw(often):
+        return f"{first} {comparison} now"
+    if family is None:
+        return ""
+    if family in ("date", "time", "datetime") or draw(seldom):
+        return f"{first}{comparison}{draw(st.sampled_from(alike))}"
+    literals = ["2", "1.5", "0"] if family == "number" else ["' '", "'it{s} %s :b'", "''", "'\"'"]
+    operators = ["+", "-", "*"] if family == "number" else ["+"]
+    more = draw(st.lists(st.sampled_from(alike + literals), min_size=1, max_size=3))
+    return " ".join([first, *(f"{draw(st.sampled_from(operators))} {each}" for each in more)])
+
+
+@st.composite
+def _with_names_for_others(draw: st.DrawFn, draft: Draft, name: str) -> None:
+    """What the target of each relation calls it, where the plain name will not do."""
+    entity = draft.entities[name]
+    if "owned_by" in entity:
+        draft.members[entity["owned_by"]].add(TABLES[name])
+    for section in ("references", "many_to_many"):
+        for member, relation in entity.get(section, {}).items():
+            to = relation["to"]
+            default = _singular(name) if relation.get("unique") else TABLES[name]
+            if draft.relations(name, to) > 1 or to == name:
+                default += f"_as_{member}"
+            # The table of the one with the longest name is no hint to what it is called.
+            if default in draft.members[to] or name == TOO_LONG or draw(seldom):
+                free = [each for each in INVERSES if each not in draft.members[to]]
+                relation["inverse"] = default = draw(st.sampled_from(free))
+            draft.members[to].add(default)
+
+
+def _singular(name: str) -> str:
+    """What one row of an entity is called: its table, but for irregular plurals, without its s."""
+    irregular = {
+        "Category": "category",
+        "Person": "person",
+        "Child": "child",
+        "Analysis": "analysis",
+        "Match": "match",
+        "News": "news",
+        "Series": "series",
+        "Data": "data",
+    }
+    return irregular.get(name) or TABLES[name].removesuffix("s")
+
+
+@st.composite
+def _with_rules(draw: st.DrawFn, draft: Draft, name: str) -> None:
+    """Checks between fields, and indexes."""
+    entity = draft.entities[name]
+    entity["checks"] = draw(_checks(entity["fields"]))
+    columns = {
+        "id": "id",
+        "created_at": "clock",
+        "updated_at": "clock",
+        **({"deleted_at": "deleted_at"} if entity.get("soft_delete") else {}),
+        **({"owner": "reference"} if "owned_by" in entity else {}),
+        **dict.fromkeys(entity["references"], "reference"),
+        **{member: each["type"] for member, each in entity["fields"].items()},
+    }
+    made = draw(st.lists(_indexes(entity, columns), max_size=3))
+    kept: dict[str, dict[str, Any]] = {}
+    for index in made:
+        if index and not _is_there_already(index, entity, columns):
+            # A search reads one fulltext index.
+            using = index.get("using")
+            on = [index["on"]] if isinstance(index["on"], str) else index["on"]
+            kept.setdefault(using if using == "fulltext" else f"{on} {using}", index)
+    entity["indexes"] = list(kept.values())
+
+
+@st.composite
+def _checks(draw: st.DrawFn, own: dict[str, Any]) -> dict[str, Any]:
+    """Rules between two fields of a kind, which rows can keep that are made up."""
+    checks = {}
+    # A field in one rule only, and free of other bounds: rules may contradict each other, and no
+    # validator can know.
+    free = [name for name, each in own.items() if each["type"] in FAMILIES and _is_free(each)]
+    for rule in draw(st.lists(st.sampled_from(RULES), max_size=2, unique=True)):
+        pairs = [
+            (left, right)
+            for left in free
+            for right in free
+            if left != right and FAMILIES[own[left]["type"]] == FAMILIES[own[right]["type"]]
+        ]
+        if not pairs:
+            break
+        left, right = draw(st.sampled_from(pairs))
+        operators = ["<", "<=", ">", ">=", "!="]
+        # Two that differ in what they can hold are seldom equal by chance.
+        if _shape(own[left]) == _shape(own[right]):
+            operators.append("==")
+        space = draw(st.sampled_from(["", " "]))
+        operator = draw(st.sampled_from(operators))
+        checks[rule] = {"rule": f"{left}{space}{operator}{space}{right}", "why": draw(texts)}
+        free = [name for name in free if name not in (left, right)]
+    return checks
+
+
+def _is_free(each: dict[str, Any]) -> bool:
+    bounds = {"ge", "gt", "le", "lt", "min_length", "pattern", "default", "unique"} & set(each)
+    enough = each.get("max_length", 300) >= 20
+    return not bounds and enough and each.get("precision", 2) - each.get("scale", 0) >= 2
+
+
+def _shape(each: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(each.get(option) for option in ("type", "precision", "scale", "max_length"))
+
+
+@st.composite
+def _indexes(draw: st.DrawFn, entity: Entity, columns: dict[str, str]) -> dict[str, Any]:
+    """An index by any method; an empty one where the method has nothing to read."""
+    using = draw(st.sampled_from(["", "", "", *METHODS]))
+    reads = METHODS.get(using)
+    readable = [
+        name
+        for name, kind in columns.items()
+        if (kind in reads if reads else kind not in UNORDERED)
+    ]
+    if not readable:
+        return {}
+    most = 1 if using == "hash" else 3
+    on = draw(st.lists(st.sampled_from(readable), min_size=1, max_size=most, unique=True))
+    if not using:
+        on = [("-" if draw(seldom) else "") + name for name in on]
+    index: dict[str, Any] = {"on": on[0] if len(on) == 1 and draw(seldom) else on}
+    if using:
+        index["using"] = using
+    elif draw(seldom):
+        index["unique"] = draw(st.booleans())
+    if using != "fulltext" and draw(seldom):
+        index["where"] = draw(_conditions(entity, columns))
+    index["why"] = draw(texts)
+    return {key: value for key, value in index.items() if value != {}}
+
+
+@st.composite
+def _conditions(draw: st.DrawFn, entity: Entity, columns: dict[str, str]) -> dict[str, Any]:
+    choices: dict[str, list[Any]] = {}
+    for name, kind in columns.items():
+        if kind in ("reference", "deleted_at"):
+            choices[name] = [None]
+        elif kind not in ("id", "clock", "bytes", "json", "array"):
+            # The moment of now is another one for every row.
+            values = [value for value in fitting_values(entity["fields"][name]) if value != "now"]
+            choices[name] = [None, *values]
+    names = (
+        draw(st.lists(st.sampled_from(list(choices)), max_size=3, unique=True)) if choices else []
+    )
+    return {name: draw(st.sampled_from(choices[name])) for name in names}
+
+
+def _is_there_already(index: dict[str, Any], entity: Entity, columns: dict[str, str]) -> bool:
+    """Is it one that is made anyway?"""
+    on = [index["on"]] if isinstance(index["on"], str) else index["on"]
+    if "using" in index or "where" in index:
+        return False
+    if "owned_by" in entity and on == ["owner", "-created_at"]:
+        return True
+    only = on[0].removeprefix("-") if len(on) == 1 else ""
+    own = entity["fields"].get(only, {})
+    return columns.get(only) in ("reference", "id") or own.get("unique") is True or "index" in own
+
+
+# ---- How many rows there can be
+
+MANY = 3
+
+
+def rows_that_fit(entities: Entities) -> dict[str, int]:
+    """So many rows of each entity can be made up, whatever must be unique; at most three."""
+    counts: dict[str, int] = {}
+    while len(counts) < len(entities):
+        for name, entity in entities.items():
+            needed = [
+                each["to"]
+                for each in entity.get("references", {}).values()
+                if each.get("unique") and not each.get("optional")
+            ]
+            if name not in counts and all(other in counts for other in needed):
+                counts[name] = min([_own_rows(entity), *(counts[other] for other in needed)])
+    return counts
+
+
+def _own_rows(entity: Entity) -> int:
+    own = entity.get("fields", {})
+    groups = [[name] for name, each in own.items() if each.get("unique")]
+    for index in entity.get("indexes", []):
+        on = [index["on"]] if isinstance(index["on"], str) else index["on"]
+        if index.get("unique") and not {"id", "-id"} & set(on):
+            groups.append([name.removeprefix("-") for name in on])
+    return min([MANY, *(max(_values(own.get(name, {})) for name in group) for group in groups)])
+
+
+def _values(each: dict[str, Any]) -> int:
+    """How many values there are, at least; one of what is no field."""
+    if each.get("type") == "boolean":
+        return 2
+    if each.get("type") == "enum":
+        return len(each["values"])
+    return MANY if each else 1

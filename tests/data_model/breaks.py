@@ -1,0 +1,316 @@
+"""Ways to break a right model in one place, and the place that the report must then name."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+Entities = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Break:
+    """One thing that is wrong."""
+
+    #: What was done, in a word: the name of the rule that is broken.
+    kind: str
+    #: Where, as the report says it.
+    place: str
+    #: The model with it.
+    entities: Entities
+    #: Whether an editor's schema can know it: it sees one place at a time.
+    in_schema: bool
+
+
+# What to do where: the kind, the path to a mapping, a key in it and its new value; whether a schema
+# can know; and the place that the report names, where that is not the key.
+Cut = tuple[str, tuple[Any, ...], Any, Any, bool] | tuple[str, tuple[Any, ...], Any, Any, bool, str]
+
+GONE = object()
+
+_NOT_TEXT: list[Any] = [1, True, None, [], {}]
+_NOT_A_FLAG: list[Any] = [1, "yes", None, []]
+
+
+def breaks_of(entities: Entities) -> st.SearchStrategy[Break]:
+    """Any way to break this model."""
+    cuts = [cut for find in FINDERS for cut in find(entities)]
+    kinds = sorted({cut[0] for cut in cuts})
+    # First the kind: there are many more fields to misspell than circles to close.
+    return st.sampled_from(kinds).flatmap(
+        lambda kind: st.sampled_from([cut for cut in cuts if cut[0] == kind]).map(
+            lambda cut: _made(entities, cut)
+        )
+    )
+
+
+def _made(entities: Entities, cut: Cut) -> Break:
+    kind, path, key, value, in_schema, *rest = cut
+    broken = copy.deepcopy(entities)
+    parent: Any = broken
+    for step in path:
+        parent = parent.setdefault(step, {}) if isinstance(parent, dict) else parent[step]
+    if value is GONE:
+        del parent[key]
+        place = _path(path)
+    else:
+        parent[key] = value
+        place = _path((*path, key))
+    if rest:
+        place = rest[0]
+    return Break(kind, place, broken, in_schema)
+
+
+def _path(steps: tuple[Any, ...]) -> str:
+    said = "entities"
+    for step in steps:
+        said += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return said
+
+
+def _fields(entities: Entities) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    for name, entity in entities.items():
+        for member, field in entity.get("fields", {}).items():
+            yield (name, "fields", member), field
+        for relation, link in entity.get("many_to_many", {}).items():
+            for member, field in link.get("fields", {}).items():
+                yield (name, "many_to_many", relation, "fields", member), field
+
+
+def _parts(entities: Entities, section: str) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    for name, entity in entities.items():
+        content = entity.get(section, {})
+        for key in range(len(content)) if isinstance(content, list) else content:
+            yield (name, section, key), content[key]
+
+
+def unknown_keys(entities: Entities) -> Iterator[Cut]:
+    """Keys that nobody knows, wherever there are keys."""
+    for name in entities:
+        yield "unknown key", (name,), "feilds", {}, True
+    for section in ("references", "many_to_many", "checks", "computed", "indexes"):
+        for path, _ in _parts(entities, section):
+            yield "unknown key", path, "xyzzy", 1, True
+    for path, _ in _fields(entities):
+        yield "unknown option", path, "xyzzy", 1, True
+
+
+def wrong_kinds(entities: Entities) -> Iterator[Cut]:
+    """Values of another kind: text that is none, flags that are numbers."""
+    for name, entity in entities.items():
+        for flag in ("soft_delete", "versioned"):
+            # Without it, its column is gone from the indexes, too.
+            if not entity.get(flag):
+                for value in _NOT_A_FLAG:
+                    yield "no flag", (name,), flag, value, True
+        for value in (None, "x", 3, []):
+            yield "no mapping", (name,), "checks", value, True
+        for value in _NOT_TEXT:
+            yield "no text", (name,), "description", value, True
+    for path, _ in _fields(entities):
+        for value in _NOT_A_FLAG:
+            yield "no flag", path, "immutable", value, True
+        for value in _NOT_TEXT:
+            yield "no text", path, "description", value, True
+    for path, reference in _parts(entities, "references"):
+        yield "no flag", path, "immutable", "yes", True
+        yield "no choice", path, "on_update", "set_null", True
+        if not reference.get("optional"):
+            yield "null that cannot be", path, "on_delete", "set_null", False
+
+
+def wrong_names(entities: Entities) -> Iterator[Cut]:
+    """Members that have no name, or one that is taken."""
+    field = {"type": "boolean"}
+    for name, entity in entities.items():
+        for member in ("Title", "two__scores", "class", "id", "registry", "model_x", "x" * 56):
+            yield "bad name", (name, "fields"), member, field, True
+        for reference in entity.get("references", {}):
+            at = _path((name, "references", reference))
+            yield "taken name", (name, "fields"), f"{reference}_id", field, False, at
+        if "owned_by" in entity:
+            yield "taken name", (name, "fields"), "owner", field, False
+        for member in ("Id", "class", "category_id"):
+            reference = {"to": name, "optional": True}
+            yield "bad name", (name, "references"), member, reference, True
+        for table in ("Task", "", "x" * 61, "alembic_version", "sqlite_x"):
+            yield "bad table", (name,), "table", table, True
+
+
+def wrong_targets(entities: Entities) -> Iterator[Cut]:
+    """Relations to what is not there, or to what cannot be there first."""
+    for section in ("references", "many_to_many"):
+        for path, _ in _parts(entities, section):
+            yield "no entity", (*path,), "to", "Nobody", False
+            yield "no entity", (*path,), "to", 7, True
+            yield "no to", path, "to", GONE, True
+    for name, entity in entities.items():
+        yield "no entity", (name, "references"), "mistaken", {"to": name}, False
+        if "owned_by" not in entity:
+            yield "no owner", (name,), "owned_by", name, False
+
+
+def wrong_types(entities: Entities) -> Iterator[Cut]:
+    """Types that are none, and options that a type does not take or cannot do without."""
+    for path, field in _fields(entities):
+        kind = field["type"]
+        for option in {
+            "decimal": ("precision", "scale"),
+            "enum": ("values",),
+            "array": ("of",),
+        }.get(kind, ()):
+            yield "missing option", path, option, GONE, True
+        for option, value, takers in _OPTIONS:
+            if kind not in takers:
+                yield "option of another type", path, option, value, True
+        if kind in ("json", "array", "text", "bytes"):
+            if "default" not in field:
+                yield "not unique", path, "unique", True, False
+            yield "not indexed", path, "index", "Why.", False
+
+
+LENGTHS = ("string", "text", "bytes")
+_NUMBERS = ("integer", "bigint", "decimal", "float")
+_OPTIONS: list[tuple[str, Any, tuple[str, ...]]] = [
+    ("pattern", "^a$", ("string", "text")),
+    ("max_length", 9, ("string", "text", "email", "url", "bytes")),
+    ("ge", 1, _NUMBERS),
+    ("precision", 9, ("decimal",)),
+    ("values", ["a"], ("enum",)),
+    ("of", "string", ("array",)),
+]
+
+
+def wrong_bounds(entities: Entities) -> Iterator[Cut]:
+    """Numbers out of range, and bounds that leave nothing."""
+    # A condition would name a value that a field no longer has.
+    conditions = {
+        name for _, index in _parts(entities, "indexes") for name in index.get("where", {})
+    }
+    for path, field in _fields(entities):
+        kind = field["type"]
+        rest = {option: value for option, value in field.items() if option != "default"}
+        if kind in _NUMBERS and path[-1] not in conditions:
+            empty = {**rest, "ge": 5, "le": 4}
+            for option in ("gt", "lt"):
+                empty.pop(option, None)
+            yield "empty range", path[:-1], path[-1], empty, False, _path((*path, "le"))
+            if not {"gt", "ge"} & set(field):
+                for value in ("1", None, True):
+                    yield "no number", path, "gt", value, True
+        if kind == "integer" and "lt" not in field and "default" not in field:
+            yield "beyond the type", path, "le", 2**31, False
+        if kind == "decimal":
+            for digits in (39, "9", 1.5):
+                yield "bad digits", path, "precision", digits, True
+        if kind in LENGTHS and not {"min_length", "default"} & set(field) | {path[-1]} & conditions:
+            yield "bad length", path, "max_length", 0, True
+        if kind in ("string", "text"):
+            for value in ("[a", "(a", "a\\", "*a", ""):
+                yield "bad pattern", path, "pattern", value, value == ""
+
+
+_MISFITS: dict[str, list[Any]] = {
+    "integer": ["1", 1.5, 2**31, True],
+    "bigint": ["1", 2**63],
+    "decimal": ["1e3", "x", True, []],
+    "float": ["1.0", True],
+    "boolean": ["true", 1, "now"],
+    "date": ["2026-02-30", "soon", 5],
+    "datetime": ["2026-01-31T25:00", "soon", 5],
+    "time": ["now", "25:00", 570],
+    "uuid": ["x", 5],
+    "string": [5, True, "a\x00"],
+    "text": [5, True],
+    "email": ["nobody", 5],
+    "url": ["example.com", 5],
+    "enum": ["no such value", 5],
+    "array": [["a"], "a", {}],
+    "bytes": ["a", 1],
+}
+
+
+def wrong_defaults(entities: Entities) -> Iterator[Cut]:
+    """Defaults that a field cannot have."""
+    for path, field in _fields(entities):
+        if field.get("unique"):
+            yield "default of a unique field", path, "default", 1, False
+            continue
+        for value in [None, *_MISFITS.get(field["type"], [])]:
+            yield "misfit default", path, "default", value, value is None
+
+
+def wrong_rules(entities: Entities) -> Iterator[Cut]:
+    """Checks of what is not there, cannot be compared, or has no reason."""
+    for name, entity in entities.items():
+        own = list(entity.get("fields", {}))
+        rules = ["", "a", f"{own[0]} > nothing_there", f"{own[0]} = x", f"{own[0]} > {own[0]}", 5]
+        uncompared = [member for member, each in entity["fields"].items() if each["type"] == "json"]
+        rules += [f"{member} > {own[0]}" for member in uncompared]
+        for rule in rules:
+            at = _path((name, "checks", "mistaken", "rule"))
+            body = {"rule": rule, "why": "Why."}
+            yield "bad rule", (name, "checks"), "mistaken", body, rule == 5, at
+    for path, _ in _parts(entities, "checks"):
+        yield "no reason", path, "why", GONE, True
+        yield "blank reason", path, "why", " ", True
+        yield "no rule", path, "rule", GONE, True
+
+
+def wrong_values(entities: Entities) -> Iterator[Cut]:
+    """Computed fields of what is not there, is secret, or does not go together."""
+    for name, entity in entities.items():
+        values = ["", "a", "1 + 2", "nothing_there + 1", "a +", 5]
+        secret = [member for member, each in entity["fields"].items() if each.get("secret")]
+        values += [f"{member} + {member}" for member in secret]
+        for value in values:
+            at = _path((name, "computed", "mistaken", "value"))
+            yield "bad value", (name, "computed"), "mistaken", {"value": value}, value == 5, at
+        yield "no value", (name, "computed"), "mistaken", {"description": "x"}, True
+
+
+def wrong_indexes(entities: Entities) -> Iterator[Cut]:
+    """Indexes of what is not there or cannot be indexed, by what is no method."""
+    for path, index in _parts(entities, "indexes"):
+        name = path[0]
+        fields = entities[name]["fields"]
+        yield "no reason", path, "why", GONE, True
+        yield "blank reason", path, "why", "", True
+        yield "no columns", path, "on", GONE, True
+        for on in _NO_COLUMNS:
+            yield "bad columns", path, "on", on, on in ([], {}, [5])
+        if "using" in index:
+            yield "not unique", path, "unique", True, False, _path((*path, "using"))
+        else:
+            yield "no method", path, "using", "btree", True
+        if index.get("using") == "fulltext":
+            # A search reads every row: that, too, would be said.
+            continue
+        for where in _NO_CONDITIONS:
+            yield "bad condition", path, "where", where, True
+        path = (*path, "where")
+        yield "no field", path, "nothing_there", 1, False
+        for member, field in fields.items():
+            if misfits := _MISFITS.get(field["type"]):
+                yield "misfit condition", path, member, misfits[0], False
+
+
+_NO_COLUMNS: list[Any] = [[], {}, [5], ["nothing_there"], ["id", "id"]]
+_NO_CONDITIONS: list[Any] = [{}, [], "x"]
+
+FINDERS: list[Callable[[Entities], Iterator[Cut]]] = [
+    unknown_keys,
+    wrong_kinds,
+    wrong_names,
+    wrong_targets,
+    wrong_types,
+    wrong_bounds,
+    wrong_defaults,
+    wrong_rules,
+    wrong_values,
+    wrong_indexes,
+]

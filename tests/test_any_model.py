@@ -1,0 +1,115 @@
+"""Any model that is right leads all the way: to code, to tables, and to rows that are read back.
+
+A few models are drawn in the ordinary suite, the same ones each time. `GROUNDWORK_EXAMPLES=500`
+searches among so many others, at random. What a search has found is in `former_failures.yml`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, example, given, note, settings
+from hypothesis import strategies as st
+from local_postgres import LocalPostgres
+
+from tests.any_model import SEARCHED, Entities, models, rows_that_fit
+from tests.oracle import CHOICES
+from tests.workshop import Workshop, copy
+
+HERE = Path(__file__).parent
+
+FORMER: list[dict[str, Any]] = yaml.safe_load((HERE / "former_failures.yml").read_text("utf-8"))
+
+# An example takes five seconds. What fails is shown as it was drawn: to make it smaller would take
+# a hundred more, which a search can afford.
+DRAWN = settings(
+    max_examples=SEARCHED or 6,
+    derandomize=not SEARCHED,
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if SEARCHED else [])],
+    suppress_health_check=list(HealthCheck),
+)
+
+keys = st.sampled_from(CHOICES["primary_key"])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A PostgreSQL for all examples, each of which has a database of its own."""
+    with LocalPostgres() as running:
+        yield running.url
+
+
+def former() -> Entities:
+    """The models that were found, together."""
+    entities = [item for case in FORMER for item in case["entities"].items()]
+    assert len(dict(entities)) == len(entities), "two have an entity of one name"
+    return dict(entities)
+
+
+@pytest.mark.run
+@DRAWN
+@given(entities=models("postgresql"), key=keys)
+@example(entities=former(), key="integer")
+def test_any_model_works_on_postgresql(
+    entities: Entities, key: str, server: str, workshop: Workshop, python: Path
+) -> None:
+    answers = {"database": "postgresql", "primary_key": key, "entities": entities}
+    try_out(answers, server, workshop, python)
+
+
+@pytest.mark.run
+@DRAWN
+@given(entities=models("sqlite"), key=keys)
+@example(entities=former(), key="integer")
+def test_any_model_works_on_sqlite(
+    entities: Entities, key: str, workshop: Workshop, python: Path
+) -> None:
+    answers = {"database": "sqlite", "primary_key": key, "entities": entities}
+    try_out(answers, "", workshop, python)
+
+
+def try_out(answers: dict[str, Any], server: str, workshop: Workshop, python: Path) -> None:
+    """Render a project, and see that it is laid out well and works."""
+    note(yaml.safe_dump(answers, sort_keys=False, allow_unicode=True))
+    room = workshop.room("any")
+    try:
+        project = room / "project"
+        copy(workshop.template(), project, project_name="Anything", ci="none", **answers)
+        ruff = str(python.with_name("ruff"))
+        run(project, ruff, "check", "--quiet", "--no-cache")
+        run(project, ruff, "format", "--quiet", "--no-cache", "--diff")
+        url = server or f"sqlite:///{room / 'any.db'}"
+        counts = json.dumps(rows_that_fit(answers["entities"]))
+        run(project, str(python), "-W", "error", str(HERE / "trial.py"), url, counts)
+    finally:
+        shutil.rmtree(room)
+
+
+def run(project: Path, *command: str) -> None:
+    """Run a command that has nothing to say when all is right."""
+    done = subprocess.run(
+        command,
+        cwd=project,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(project / "src"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LANG": "C.UTF-8",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = (done.stdout + done.stderr).strip()
+    if done.returncode != 0 or said:
+        pytest.fail(f"{Path(command[0]).name}: {said[-6000:]}", pytrace=False)
