@@ -49,9 +49,10 @@ def server() -> Iterator[str]:
         yield running.url
 
 
-def former() -> Entities:
-    """The models that were found, together."""
-    entities = [item for case in FORMER for item in case["entities"].items()]
+def former(database: str) -> Entities:
+    """The models that were found on a database, together."""
+    cases = [case for case in FORMER if case.get("database", database) == database]
+    entities = [item for case in cases for item in case["entities"].items()]
     assert len(dict(entities)) == len(entities), "two have an entity of one name"
     return dict(entities)
 
@@ -59,7 +60,7 @@ def former() -> Entities:
 @pytest.mark.run
 @DRAWN
 @given(entities=models("postgresql"), key=keys)
-@example(entities=former(), key="integer")
+@example(entities=former("postgresql"), key="integer")
 def test_any_model_works_on_postgresql(
     entities: Entities, key: str, server: str, workshop: Workshop, python: Path
 ) -> None:
@@ -70,7 +71,7 @@ def test_any_model_works_on_postgresql(
 @pytest.mark.run
 @DRAWN
 @given(entities=models("sqlite"), key=keys)
-@example(entities=former(), key="integer")
+@example(entities=former("sqlite"), key="integer")
 def test_any_model_works_on_sqlite(
     entities: Entities, key: str, workshop: Workshop, python: Path
 ) -> None:
