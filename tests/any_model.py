@@ -469,7 +469,9 @@ def _own_rows(entity: Entity) -> int:
     own = entity.get("fields", {})
     groups = [[name] for name, each in own.items() if each.get("unique")]
     for index in entity.get("indexes", []):
-        on = [index["on"]] if isinstance(index["on"], str) else index["on"]
+        # YAML 1.1 reads the bare key as true.
+        on = index.get("on", index.get(True))
+        on = [on] if isinstance(on, str) else on
         if index.get("unique") and not {"id", "-id"} & set(on):
             groups.append([name.removeprefix("-") for name in on])
     return min([MANY, *(max(_values(own.get(name, {})) for name in group) for group in groups)])
