@@ -1,4 +1,4 @@
-"""What `copier copy` costs as a data model grows. Run by hand: `uv run python benchmarks/render.py`.
+"""What `copier copy` costs as a data model grows. By hand: `uv run python benchmarks/render.py`.
 
 Renders models of 30, 100 and 300 entities, each several times, and prints the CPU time of the
 fastest, as noise only ever adds. A render has a price of its own (the templates are compiled), so
