@@ -1,4 +1,4 @@
-"""Whatever YAML can hold, the validator answers; what is right it accepts, what is wrong it finds."""
+"""Whatever YAML holds, the validator answers; it accepts what is right, and finds what is wrong."""
 
 from __future__ import annotations
 
