@@ -18,7 +18,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
-from local_postgres import LocalPostgres
+from servers.local_postgres import LocalPostgres
 
 from tests.any_model import SEARCHED, Entities, models, rows_that_fit
 from tests.oracle import CHOICES

@@ -1,0 +1,404 @@
+"""The private servers of projects: what they start, what they keep, and what they leave behind.
+
+The modules know nothing of the project that they are written into, and are run from where they
+stand. What every kind of server promises is asked of each; what belongs to one comes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pymysql
+import pytest
+from servers import local_server
+from servers.local_mariadb import LocalMariaDB
+from servers.local_postgres import LocalPostgres
+from servers.local_server import LocalServer, LocalServerError
+
+SOURCE = Path(local_server.__file__).parents[1]
+
+
+def ask_postgres(url: str, *statements: str) -> list[object]:
+    async def run() -> list[object]:
+        connection = await asyncpg.connect(url)
+        try:
+            return [await connection.fetchval(statement) for statement in statements]
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def ask_mariadb(url: str, *statements: str) -> list[object]:
+    parts = urlsplit(url)
+    with (
+        pymysql.connect(
+            host=parts.hostname,
+            port=parts.port or 0,
+            user=parts.username,
+            password=parts.password or "",
+            database=parts.path[1:],
+            autocommit=True,
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        answers: list[object] = []
+        for statement in statements:
+            cursor.execute(statement)
+            answers.append((cursor.fetchone() or [None])[0])
+        return answers
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of server, and what is said to it in its own way."""
+
+    server: type[LocalServer]
+    query: Callable[..., list[object]]
+    data: str
+    is_durable: str
+    wrong_password: type[Exception]
+    wrong_setting: tuple[dict[str, str], str]
+
+    def home(self, url: str) -> Path:
+        """The folder in which the data is."""
+        return Path(str(self.query(url, self.data)[0])).parent
+
+    def __str__(self) -> str:
+        return self.server.process.prefix
+
+
+KINDS = [
+    Kind(
+        LocalPostgres,
+        ask_postgres,
+        "show data_directory",
+        "select current_setting('fsync') = 'on'",
+        asyncpg.InvalidPasswordError,
+        ({"shared_buffers": "many"}, 'invalid value for parameter "shared_buffers": "many"'),
+    ),
+    Kind(
+        LocalMariaDB,
+        ask_mariadb,
+        "select @@datadir",
+        "select @@innodb_flush_log_at_trx_commit = 1 and @@innodb_doublewrite",
+        pymysql.err.OperationalError,
+        ({"max-conections": "23"}, "unknown variable 'max-conections=23'"),
+    ),
+]
+
+
+@pytest.fixture(params=KINDS, ids=str)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of server in turn."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Path]:
+    """A folder to keep a server's data in; under pytest's own, which only its owner can enter."""
+    folder = tmp_path / "kept for long"
+    yield folder
+    if (folder / "LOCATION").exists():
+        shutil.rmtree((folder / "LOCATION").read_text().strip())
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def processes_of(home: Path) -> list[str]:
+    """The processes that work in the folder, as all of a server's do."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(process.joinpath("cwd").readlink()).startswith(str(home)):
+                found.append(process.joinpath("cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+STARTER = """
+import importlib, os, sys, time
+from pathlib import Path
+module, name, *folder = sys.argv[1:]
+server = getattr(importlib.import_module(module), name)(*map(Path, folder)).start()
+if os.environ.get("FORK") and os.fork() == 0:
+    time.sleep(60)
+print(server.url, server.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def starter(
+    kind: Kind, *folder: Path, fork: bool = False
+) -> tuple[subprocess.Popen[str], str, int]:
+    """Another process that starts a server; its own session, as a test runner's would be."""
+    names = [kind.server.__module__, kind.server.__name__]
+    process = subprocess.Popen(
+        [sys.executable, "-c", STARTER, *names, *folder],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "FORK": "1" if fork else ""},
+    )
+    assert process.stdout
+    url, pid = process.stdout.readline().split()
+    process.stdout.close()
+    return process, url, int(pid)
+
+
+def test_starts_in_a_moment_and_answers(kind: Kind) -> None:
+    started = time.monotonic()
+    with kind.server() as server:
+        assert time.monotonic() - started < 10
+        assert kind.query(server.url, "select 1", kind.is_durable) == [1, False]
+
+
+def test_refuses_another_password(kind: Kind) -> None:
+    with kind.server() as server:
+        password = str(urlsplit(server.url).password)
+        with pytest.raises(kind.wrong_password, match="password"):
+            kind.query(server.url.replace(password, f"x{password}"), "select 1")
+
+
+def test_stop_leaves_nothing_behind(kind: Kind) -> None:
+    server = kind.server().start()
+    home, pid = kind.home(server.url), server.pid
+    assert processes_of(home)
+    server.stop()
+    server.stop()
+    assert not home.exists()
+    assert not is_alive(pid)
+    with pytest.raises(LocalServerError, match="not started"):
+        _ = server.url
+
+
+def test_a_kept_server_keeps_its_rows(kind: Kind, kept: Path) -> None:
+    with kind.server(kept) as server:
+        kind.query(server.url, "create table t (n int)", "insert into t values (7)")
+        assert kind.query(server.url, kind.is_durable) == [True]
+        password = kind.home(server.url) / "password"
+        assert stat.S_IMODE(password.stat().st_mode) == 0o600
+        url = server.url
+    with kind.server(kept) as server:
+        assert kind.query(server.url, "select n from t") == [7]
+        assert urlsplit(server.url).password == urlsplit(url).password
+
+
+def test_a_second_server_in_the_folder_is_refused_in_a_sentence(kind: Kind, kept: Path) -> None:
+    with kind.server(kept) as server:
+        with pytest.raises(LocalServerError) as refused:
+            kind.server(kept).start()
+        assert "already running" in str(refused.value)
+        assert f"process {server.pid}, port " in str(refused.value)
+        assert "\n" not in str(refused.value)
+        assert kind.query(server.url, "select 1") == [1]
+
+
+@pytest.mark.parametrize("kill", [os.kill, os.killpg])
+def test_ends_when_its_starter_is_killed(kind: Kind, kill: Callable[[int, int], None]) -> None:
+    process, url, pid = starter(kind)
+    home = kind.home(url)
+    kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert eventually(lambda: not is_alive(pid) and not home.exists())
+    assert processes_of(home) == []
+
+
+def test_ends_when_its_starter_is_killed_though_a_forked_child_lives(kind: Kind) -> None:
+    process, url, pid = starter(kind, fork=True)
+    home = kind.home(url)
+    process.kill()
+    process.wait()
+    assert eventually(lambda: not is_alive(pid) and not home.exists())
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_kept_folder_is_free_again_when_its_starter_was_killed(kind: Kind, kept: Path) -> None:
+    process, url, pid = starter(kind, kept)
+    kind.query(url, "create table t as select 1 n")
+    process.kill()
+    process.wait()
+    with kind.server(kept) as server:
+        assert kind.query(server.url, "select n from t") == [1]
+    assert not is_alive(pid)
+
+
+if sys.platform == "linux":  # only Linux tells a child
+
+    def test_the_server_ends_when_the_supervisor_is_killed(kind: Kind) -> None:
+        server = kind.server().start()
+        home, pid = kind.home(server.url), server.pid
+        assert server._supervisor
+        server._supervisor.kill()
+        assert eventually(lambda: processes_of(home) == [])
+        with pytest.raises(LocalServerError, match="unexpectedly"):
+            server.restart()
+        server.stop()
+        assert not is_alive(pid)
+        shutil.rmtree(home)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_the_supervisor_does_not_heed_the_terminal(kind: Kind, number: int) -> None:
+    with kind.server() as server:
+        assert server._supervisor
+        server._supervisor.send_signal(number)
+        time.sleep(0.2)
+        assert kind.query(server.url, "select 1") == [1]
+
+
+def test_the_supervisor_cleans_up_at_sigterm(kind: Kind) -> None:
+    with kind.server() as server:
+        home = kind.home(server.url)
+        assert server._supervisor
+        server._supervisor.terminate()
+        assert eventually(lambda: not home.exists())
+        assert processes_of(home) == []
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_restart_after_a_crash_keeps_committed_rows(kind: Kind, durable: bool) -> None:
+    settings = {"synchronous_commit": "on"} if kind.server is LocalPostgres else {}
+    with kind.server(durable=durable, settings=settings) as server:
+        kind.query(server.url, "create table t (n int)", "insert into t values (7)")
+        url, pid = server.url, server.pid
+        os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda: not Path(f"/proc/{pid}").exists())
+        server.restart()
+        assert server.url == url
+        assert server.pid != pid
+        assert kind.query(url, "select n from t") == [7]
+        server.restart()
+        assert kind.query(url, "select n from t") == [7]
+        home = kind.home(url)
+        os.kill(server.pid, signal.SIGKILL)
+    assert not home.exists()
+    assert eventually(lambda: processes_of(home) == [])
+
+
+def test_a_wrong_setting_is_told_with_the_log(kind: Kind) -> None:
+    settings, said = kind.wrong_setting
+    with pytest.raises(LocalServerError) as error:
+        kind.server(settings=settings).start()
+    assert said in str(error.value)
+
+
+def test_a_server_is_run_from_the_command_line(kind: Kind, kept: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", kind.server.__module__, kept],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+    assert process.stdout
+    assert kind.query(process.stdout.readline().strip(), "select 1") == [1]
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10) == ("", "")
+
+
+# ---- PostgreSQL alone
+
+
+def test_postgres_knows_letters_beyond_ascii_and_keeps_to_itself() -> None:
+    with LocalPostgres() as server:
+        assert ask_postgres(server.url, "show timezone", "select lower('Ä')") == ["UTC", "ä"]
+        assert ask_postgres(
+            server.url, "show listen_addresses", "show unix_socket_directories"
+        ) == [
+            "127.0.0.1",
+            "",
+        ]
+
+
+def test_settings_win_over_the_defaults_of_postgres() -> None:
+    with LocalPostgres(settings={"max_connections": "23"}, durable=True) as server:
+        assert ask_postgres(server.url, "show max_connections", "show fsync") == ["23", "on"]
+
+
+def test_a_stale_process_file_does_not_matter(kept: Path) -> None:
+    with LocalPostgres(kept) as server:
+        data = Path(str(ask_postgres(server.url, "show data_directory")[0]))
+        stale = (data / "postmaster.pid").read_text().splitlines()
+    unrelated = subprocess.Popen(["sleep", "60"], **local_server.account())
+    (data / "postmaster.pid").write_text("\n".join([str(unrelated.pid), *stale[1:]]))
+    try:
+        with LocalPostgres(kept) as server:
+            assert ask_postgres(server.url, "select 1") == [1]
+    finally:
+        unrelated.kill()
+        unrelated.wait()
+
+
+def test_restart_waits_for_the_last_children_of_a_killed_postgres() -> None:
+    async def crash_under_load(server: LocalPostgres) -> None:
+        busy = await asyncpg.connect(server.url)
+        work = busy.fetchval("select count(*) from generate_series(1, 10000000)")
+        task = asyncio.create_task(work)
+        await asyncio.sleep(0.3)
+        os.kill(server.pid, signal.SIGKILL)
+        await asyncio.to_thread(server.restart)
+        await asyncio.gather(task, return_exceptions=True)
+
+    with LocalPostgres() as server:
+        asyncio.run(crash_under_load(server))
+        assert ask_postgres(server.url, "select 1") == [1]
+
+
+# ---- MariaDB alone
+
+
+def test_mariadb_speaks_utf8_and_keeps_to_itself() -> None:
+    with LocalMariaDB() as server:
+        asked = "@@character_set_server", "@@time_zone", "@@bind_address", "lower('Ä')"
+        rows = ask_mariadb(server.url, *(f"select {each}" for each in asked))
+        assert rows == ["utf8mb4", "+00:00", "127.0.0.1", "ä"]
+
+
+def test_nobody_comes_to_mariadb_without_a_password() -> None:
+    with LocalMariaDB() as server:
+        address = server.url.partition("@")[2]
+        for user in ("root", "nobody", "mariadb.sys", ""):
+            with pytest.raises(pymysql.err.OperationalError, match="Access denied"):
+                ask_mariadb(f"mysql://{user}@{address}", "select 1")
+
+
+def test_settings_win_over_the_defaults_of_mariadb() -> None:
+    with LocalMariaDB(settings={"character-set-server": "latin1"}) as server:
+        assert ask_mariadb(server.url, "select @@character_set_server") == ["latin1"]
+
+
+def test_without_mariadb_a_sentence_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("servers.local_mariadb._FOLDERS", ())
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    with pytest.raises(LocalServerError) as error:
+        LocalMariaDB().start()
+    assert "\n" not in str(error.value)
+    said = "apt-get install --no-install-recommends mariadb-server-core mariadb-client-core"
+    for way in (said, "brew install mariadb", "TEST_DATABASE_URL"):
+        assert way in str(error.value)
