@@ -76,5 +76,6 @@ def workshop(request: pytest.FixtureRequest) -> Workshop:
 @pytest.fixture(scope="session")
 def python(workshop: Workshop) -> Path:
     """A Python with the dependencies of all generated projects."""
-    answers = [*TRIPLES, *(model(name) for name in TRICKY)]
+    both = [triple | {"sessions": "both"} for triple in TRIPLES]
+    answers = [*TRIPLES, *both, *(model(name) for name in TRICKY)]
     return workshop.python("environment", [workshop.render(**each) for each in answers])

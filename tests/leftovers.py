@@ -51,6 +51,8 @@ def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
 WORDS = [
     *_words("database", {"postgresql"}, "asyncpg", "postgres", "jsonb", r"\bcompose\b"),
     *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),
+    # The tests of every project have a URL that is refused for its driver.
+    *_words("sessions", {"both"}, r"psycopg(?!://)", r"\bsync_(?!engine)", r"Sync[A-Z]"),
     *_words("primary_key", {"uuid7"}, "uuid[-_]utils", "uuid_?7"),
     *_words("primary_key", {"uuid4"}, "uuid_?4"),
     *_words("primary_key", {"uuid4", "uuid7"}, "uuid"),

@@ -17,6 +17,7 @@ CHOICES: dict[str, list[Any]] = {
     "orm": ["sqlalchemy"],
     "database": ["postgresql", "sqlite"],
     "primary_key": ["integer", "uuid4", "uuid7"],
+    "sessions": ["async", "both"],
     "api": [True, False],
     "ci": ["github", "none"],
     "starter": ["tasks", "shop", "blog", "saas", "chinook", "blank"],
@@ -53,10 +54,14 @@ ASKED = _combine({"orm": ORMS, "database": DATABASES, "primary_key": PRIMARY_KEY
 TRIPLES = [triple for triple in ASKED if wrong_question(**triple) is None]
 SWITCHES = _combine({name: CHOICES[name] for name in ("api", "ci")})
 # With these, everything is rendered. The other starters are data: each goes with every triple, and
-# takes the switches in turn, so that it meets every answer of every question.
+# takes the switches in turn, so that it meets every answer of every question. Sessions take turns
+# everywhere: the sync ones are the async ones without `await`, whatever else is chosen.
 WHOLE = {"tasks", "blank"}
 COMBINATIONS = [
-    triple | switches | {"starter": starter}
+    triple
+    | {"sessions": CHOICES["sessions"][(turn // 2 + place) % 2]}
+    | switches
+    | {"starter": starter}
     for turn, triple in enumerate(TRIPLES)
     for place, switches in enumerate(SWITCHES)
     for offset, starter in enumerate(CHOICES["starter"])

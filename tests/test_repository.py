@@ -134,7 +134,10 @@ def test_a_package_cannot_be_called_like_what_it_depends_on(
     extensions = ["jinja2_ansible_filters.AnsibleCoreFiltersExtension"]
     jinja = SandboxedEnvironment(loader=loader, extensions=extensions)
     validator = jinja.get_template("data_model/validate_package.jinja")
-    sources = [*project.items(), *files(workshop.render(database="sqlite")).items()]
+    others = ({"database": "sqlite"}, {"sessions": "both"})
+    sources = [*project.items()]
+    for answers in others:
+        sources += files(workshop.render(**answers)).items()
     imported = {
         name
         for path, source in sources

@@ -31,6 +31,14 @@ SHAPES = {
     )
 }
 
+# What scripts and workers are made of.
+LAYER = {"api": False, "sessions": "both"}
+
+
+def _with_sessions(triple: dict[str, Any]) -> dict[str, Any]:
+    return triple | {"sessions": "both" if triple["primary_key"] == "integer" else "async"}
+
+
 RUNS: dict[str, dict[str, Any]] = {
     # The longest first: the last of the session are short.
     **SHAPES,
@@ -42,11 +50,12 @@ RUNS: dict[str, dict[str, Any]] = {
     "odd-sqlite": model("odd") | {"database": "sqlite"},
     "types-sqlite": model("types") | {"database": "sqlite"},
     "types-postgresql": model("types") | {"database": "postgresql"},
-    **{label(triple): triple for triple in TRIPLES},
+    # Sync sessions beside the async ones with one kind of key, on each database.
+    **{label(triple): _with_sessions(triple) for triple in TRIPLES},
     "blank-postgresql": {"database": "postgresql", "primary_key": "uuid4", "starter": "blank"},
     "blank-sqlite": {"database": "sqlite", "primary_key": "integer", "starter": "blank"},
-    "layer-postgresql": {"database": "postgresql", "primary_key": "integer", "api": False},
-    "layer-sqlite": {"database": "sqlite", "primary_key": "uuid7", "api": False, "ci": "none"},
+    "layer-postgresql": LAYER | {"database": "postgresql", "primary_key": "integer"},
+    "layer-sqlite": LAYER | {"database": "sqlite", "primary_key": "uuid7", "ci": "none"},
 }
 SMOKE = [label(DEFAULT), "blank-sqlite"]
 
@@ -92,14 +101,16 @@ def test_a_project_passes_its_own_tests(
 
 
 @pytest.mark.run
+@pytest.mark.parametrize("sessions", ["async", "both"])
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_a_project_is_imported_with_its_runtime_dependencies_only(
-    database: str, workshop: Workshop
+    database: str, sessions: str, workshop: Workshop
 ) -> None:
     """Where it is deployed, nobody installs what it is developed with."""
-    project = workshop.render(database=database)
-    python = workshop.python(f"runtime-{database}", [project], development=False)
+    project = workshop.render(database=database, sessions=sessions)
+    python = workshop.python(f"runtime-{database}-{sessions}", [project], development=False)
     modules = ["acme.cli", "acme.api.app", "acme.models", "acme.repositories", "acme.schemas"]
+    modules += ["acme.sync_database"] if sessions == "both" else []
     subprocess.run(
         [python, "-W", "error", "-c", f"import {', '.join(modules)}"],
         env={"PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},

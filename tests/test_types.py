@@ -19,7 +19,12 @@ STARTERS = ["blog", "chinook", "saas", "shop"]
 PROJECTS: dict[str, dict[str, Any]] = {
     **{label(triple): triple for triple in TRIPLES},
     **{
-        f"{database}-{name}": model(name) | {"database": database}
+        f"{label(triple)}-both": triple | {"sessions": "both"}
+        for triple in TRIPLES
+        if triple["primary_key"] == "integer"
+    },
+    **{
+        f"{database}-{name}": model(name) | {"database": database, "sessions": "both"}
         for database in DATABASES
         for name in TRICKY
     },

@@ -34,9 +34,14 @@ def errors(jinja: SandboxedEnvironment) -> Callable[..., list[str]]:
     """The lines that a user would read; none when the model is right."""
     validator = jinja.get_template("data_model/validate.jinja")
 
-    def judge(entities: object, orm: str = "sqlalchemy", database: str = "postgresql") -> list[str]:
+    def judge(
+        entities: object,
+        orm: str = "sqlalchemy",
+        database: str = "postgresql",
+        sessions: str = "async",
+    ) -> list[str]:
         report = validator.render(
-            entities=entities, orm=orm, database=database, primary_key="uuid7"
+            entities=entities, orm=orm, database=database, sessions=sessions, primary_key="uuid7"
         )
         # Copier strips it, too.
         return report.strip().split("\n") if report.strip() else []

@@ -324,7 +324,7 @@ def test_the_schema_and_the_language_list_the_same_words(
     assert {*definitions["entityName"]["not"]["enum"]} == {
         *vocabulary["reserved_entity_names"],
         *(word.capitalize() for word in vocabulary["python_keywords"]),
-        *(word.capitalize() for word in vocabulary["reserved_modules"]),
+        *(word.title().replace("_", "") for word in vocabulary["reserved_modules"]),
     }
 
 
