@@ -385,7 +385,7 @@ def test_nobody_comes_to_mariadb_without_a_password() -> None:
         address = server.url.partition("@")[2]
         for user in ("root", "nobody", "mariadb.sys", ""):
             with pytest.raises(pymysql.err.OperationalError, match="Access denied"):
-                ask_mariadb(f"mysql://{user}@{address}", "select 1")
+                ask_mariadb(f"mariadb://{user}@{address}", "select 1")
 
 
 def test_settings_win_over_the_defaults_of_mariadb() -> None:

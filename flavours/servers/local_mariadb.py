@@ -46,7 +46,7 @@ class _Process(ServerProcess):
     transient = ("Address already in use", "Unable to lock", "Can't lock aria control file")
 
     def url(self, port: int) -> str:
-        return f"mysql://{USER}:{self.password}@127.0.0.1:{port}/mysql"
+        return f"mariadb://{USER}:{self.password}@127.0.0.1:{port}/mysql"
 
     def creation(self, data: Path) -> list[str | Path]:
         # root may come by the socket alone, and only whom the system knows as root.
@@ -74,8 +74,8 @@ class _Process(ServerProcess):
 
     def _options(self, data: Path) -> list[str]:
         settings = {**_SETTINGS, **({} if self.durable else _NOT_DURABLE), **self.settings}
-        options = [f"--datadir={data}", "--tmpdir=.", "--skip-name-resolve"]
-        return ["--no-defaults", *options, *(f"--{name}={value}" for name, value in settings.items())]
+        options = ["--no-defaults", f"--datadir={data}", "--tmpdir=.", "--skip-name-resolve"]
+        return [*options, *(f"--{name}={value}" for name, value in settings.items())]
 
 
 class LocalMariaDB(LocalServer):
