@@ -20,6 +20,7 @@ from tests.workshop import ROOT, Workshop, files
 pytestmark = pytest.mark.smoke
 
 INSTALL = "python3 -m pip install -q --target .uv uv"
+SERVERS = ".ci/servers"
 WHOLE_SUITE = ".uv/bin/uv run pytest -n auto"
 
 
@@ -73,8 +74,8 @@ def test_the_readme_names_every_choice() -> None:
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_documents_run_the_whole_suite_as_ci_does(document: str) -> None:
-    assert f"\n{INSTALL} && {WHOLE_SUITE}\n" in text(document)
-    assert f"\n{INSTALL}\n" in text(".ci/run")
+    assert f"\n{INSTALL} && {SERVERS} && {WHOLE_SUITE}\n" in text(document)
+    assert f"\n{INSTALL}\n{SERVERS}\n" in text(".ci/run")
     assert text(".ci/run").endswith(f"\n{WHOLE_SUITE}\n")
 
 
@@ -89,7 +90,15 @@ def test_ci_is_the_script() -> None:
     jobs = yaml.safe_load(text(".github/workflows/ci.yml"))["jobs"]
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert commands == [".ci/run"]
-    assert (ROOT / ".ci/run").stat().st_mode & 0o111
+    assert all((ROOT / script).stat().st_mode & 0o111 for script in (".ci/run", SERVERS))
+
+
+def test_the_servers_of_projects_are_installed_here(workshop: Workshop) -> None:
+    """What a project's workflow installs, the tests of the template need, too."""
+    for database in oracle.CHOICES["database"]:
+        workflow = workshop.render(database=database) / ".github" / "workflows" / "ci.yml"
+        for packages in re.findall(r"--no-install-recommends (.*)", workflow.read_text("utf-8")):
+            assert [name for name in packages.split() if name not in text(SERVERS)] == []
 
 
 def test_the_oldest_python_is_one(project: dict[str, str]) -> None:
