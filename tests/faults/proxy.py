@@ -1,0 +1,95 @@
+"""A proxy before a server, which loses one commit: on its way there, or its answer on the way back."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+# Not the name of an isolation level.
+COMMIT = re.compile(rb"COMMIT(?!TED)")
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Proxy:
+    """Passes on what is said, until it is to lose a commit."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._losing: str | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = 0
+
+    def lose(self, what: str) -> None:
+        """Break the connection of the next commit: before the "question", or before its "answer"."""
+        self._losing = what
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on one connection."""
+        task = asyncio.current_task()
+        assert task
+        self._serving.add(task)
+        server = await asyncio.open_connection(*self._target)
+        both = {writer, server[1]}
+        self._writers |= both
+        try:
+            await self._pass((reader, writer), server)
+        finally:
+            for each in both:
+                each.transport.abort()
+            self._writers -= both
+            self._serving.discard(task)
+
+    async def end(self) -> None:
+        """Break every connection, and wait until nothing is left of them."""
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _pass(self, application: Streams, server: Streams) -> None:
+        """Pass on until either side ends, or a commit is to be lost."""
+        answering = asyncio.ensure_future(_copy(server[0], application[1]))
+        try:
+            while data := await _read(application[0]):
+                lost = self._losing if COMMIT.search(data) else None
+                self._losing = None if lost else self._losing
+                if lost == "question":
+                    return
+                if lost == "answer":
+                    answering.cancel()
+                server[1].write(data)
+                if lost == "answer":
+                    # What the server answers, it has done.
+                    await asyncio.wait({answering})
+                    await _read(server[0])
+                    return
+        finally:
+            answering.cancel()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await _read(reader):
+        writer.write(data)
+    writer.close()
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    with suppress(OSError):
+        return await reader.read(65536)
+    return b""
+
+
+@asynccontextmanager
+async def lossy(target: tuple[str, int]) -> AsyncIterator[Proxy]:
+    """A proxy before the server at an address."""
+    proxy = Proxy(target)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        await proxy.end()

@@ -1,0 +1,241 @@
+"""The databases to break: how each is started, read past the application, and broken."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    suppress,
+)
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import asyncpg
+import psutil
+from servers.local_postgres import LocalPostgres
+
+# A transfer with such a number, or an account with such a name, fails when it is committed.
+DOOMED = "doomed"
+
+Row = Sequence[Any]
+
+
+class ServerFullError(Exception):
+    """There is no connection left."""
+
+
+class Store(ABC):
+    """A database, and the ways to it that are not the application's."""
+
+    #: What is answered to the question `database`.
+    answer: ClassVar[str]
+    #: What a client is told whose statement waits too long for the lock of somebody else.
+    locked_status: ClassVar[int] = 504
+    #: From now on, what is DOOMED can't be committed.
+    doom: ClassVar[Sequence[str]]
+
+    def __init__(self, folder: Path) -> None:
+        """Describe the database; `start` starts it."""
+        self.folder = folder
+
+    def start(self) -> None:  # noqa: B027 - a file needs neither
+        """Bring it up, empty."""
+
+    def stop(self) -> None:  # noqa: B027
+        """Leave nothing of it running."""
+
+    @property
+    @abstractmethod
+    def environment(self) -> dict[str, str]:
+        """The variables by which the application finds it."""
+
+    @abstractmethod
+    async def rows(self, *statements: str) -> list[Row]:
+        """Run statements on a new connection, each by itself, and return the rows of the last."""
+
+    @abstractmethod
+    def locking(self, table: str, key: int) -> Any:
+        """Hold the lock of a row, until the block ends."""
+
+
+class Server(Store):
+    """A database with a server of its own, over connections."""
+
+    @abstractmethod
+    def crash(self) -> None:
+        """Kill the server, and start it again as it would be after a crash."""
+
+    @abstractmethod
+    def processes(self) -> list[psutil.Process]:
+        """Those that serve the application, the one that makes the others first."""
+
+    @property
+    @abstractmethod
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+
+    @abstractmethod
+    def through(self, port: int) -> AbstractContextManager[str]:
+        """The URL for an application that reaches the server by way of a port of this machine."""
+
+    @abstractmethod
+    async def terminate(self) -> None:
+        """End the connections of everybody else, and return when they are ended."""
+
+    @abstractmethod
+    async def connect(self) -> Any:
+        """A new connection.
+
+        Raises:
+            ServerFullError: there is none left.
+        """
+
+    @asynccontextmanager
+    async def full(self) -> AsyncIterator[None]:
+        """A server that has given all its connections to others."""
+        async with AsyncExitStack() as stack:
+            with suppress(ServerFullError):
+                while True:
+                    connection = await self.connect()
+                    stack.push_async_callback(connection.close)
+            yield
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """A server that hangs: it is there, and does not answer."""
+        processes = self.processes()
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+
+class PostgreSQL(Server):
+    """PostgreSQL by itself."""
+
+    answer = "postgresql"
+    doom = (
+        "CREATE FUNCTION doom() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE foreign_key_violation; END $$",
+        "CREATE CONSTRAINT TRIGGER doom AFTER INSERT ON accounts DEFERRABLE INITIALLY DEFERRED "
+        f"FOR EACH ROW WHEN (NEW.name LIKE '{DOOMED}%') EXECUTE FUNCTION doom()",
+        "CREATE CONSTRAINT TRIGGER doom AFTER INSERT ON receipts DEFERRABLE INITIALLY DEFERRED "
+        f"FOR EACH ROW WHEN (NEW.number LIKE '{DOOMED}%') EXECUTE FUNCTION doom()",
+    )
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # What was committed must survive the death of the server, though not of the machine.
+        settings = {"deadlock_timeout": "50ms", "synchronous_commit": "on", "max_connections": "40"}
+        self._server = LocalPostgres(settings=settings)
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DATABASE_URL": self._server.url}
+
+    async def rows(self, *statements: str) -> list[Row]:
+        connection = await self.connect()
+        try:
+            return [[*await connection.fetch(statement)] for statement in statements][-1]
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def locking(self, table: str, key: int) -> AsyncIterator[None]:
+        connection = await self.connect()
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SELECT 1 FROM {table} WHERE id = {key} FOR UPDATE")
+                yield
+        finally:
+            await connection.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        url = urlsplit(self._server.url)
+        return str(url.hostname), int(url.port or 0)
+
+    @contextmanager
+    def through(self, port: int) -> Iterator[str]:
+        yield self._server.url.replace(f":{self.address[1]}/", f":{port}/")
+
+    def crash(self) -> None:
+        os.kill(self._server.pid, signal.SIGKILL)
+        self._server.restart()
+
+    def processes(self) -> list[psutil.Process]:
+        server = psutil.Process(self._server.pid)
+        return [server, *server.children(recursive=True)]
+
+    async def terminate(self) -> None:
+        await self.rows(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+    async def connect(self) -> Any:
+        try:
+            return await asyncpg.connect(self._server.url)
+        except asyncpg.TooManyConnectionsError as error:
+            raise ServerFullError from error
+
+
+class SQLite(Store):
+    """A file. Whoever writes it is all there is to kill."""
+
+    answer = "sqlite"
+    locked_status = 409
+    doom = (
+        "CREATE TABLE no_rows (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE doom (of INTEGER REFERENCES no_rows DEFERRABLE INITIALLY DEFERRED)",
+        f"CREATE TRIGGER doom_account AFTER INSERT ON accounts WHEN NEW.name LIKE '{DOOMED}%' "
+        "BEGIN INSERT INTO doom VALUES (1); END",
+        f"CREATE TRIGGER doom_receipt AFTER INSERT ON receipts WHEN NEW.number LIKE '{DOOMED}%' "
+        "BEGIN INSERT INTO doom VALUES (1); END",
+    )
+
+    @property
+    def file(self) -> Path:
+        """The database. Beside it are its log and what its users share."""
+        return self.folder / "bank.db"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DATABASE_URL": f"sqlite:///{self.file}"}
+
+    async def rows(self, *statements: str) -> list[Row]:
+        return await asyncio.to_thread(self._rows, statements)
+
+    def _rows(self, statements: Sequence[str]) -> list[Row]:
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
+            return [connection.execute(statement).fetchall() for statement in statements][-1]
+
+    @asynccontextmanager
+    async def locking(self, table: str, key: int) -> AsyncIterator[None]:
+        # There is one lock, for all of the file.
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+
+
+SERVERS: list[type[Server]] = [PostgreSQL]
+STORES: list[type[Store]] = [*SERVERS, SQLite]

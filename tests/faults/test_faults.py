@@ -1,0 +1,327 @@
+"""What is broken, on every database, and what must not break with it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.faults.application import BALANCE, DEADLINE, Application
+from tests.faults.conftest import Serving
+from tests.faults.ledger import Client, Ledger, Outcome, outcome
+from tests.faults.load import CLIENTS, load, see_that_all_is_well
+from tests.faults.proxy import lossy
+from tests.faults.stores import DOOMED, SERVERS, Server, Store
+
+pytestmark = pytest.mark.anyio
+
+on_servers = pytest.mark.parametrize(
+    "store", SERVERS, ids=lambda kind: kind.answer, indirect=True, scope="session"
+)
+
+
+async def fill_pool(bank: Application, number: int) -> None:
+    """Have the application hold so many connections, idle."""
+    asked = [
+        asyncio.create_task(bank.send("GET", "/teller/total?gate=full")) for _ in range(number)
+    ]
+    await bank.arrivals("full", number)
+    await bank.open_gate("full")
+    assert all(answer.is_done for answer in await asyncio.gather(*asked))
+
+
+# --- What is killed -------------------------------------------------------------------------------
+
+
+@on_servers
+async def test_a_server_is_killed_under_load(store: Server, bank: Serving) -> None:
+    async with bank() as application:
+        ledger = await Ledger.of(application)
+        async with load(ledger, application):
+            for _ in range(2):
+                await ledger.progress(40)
+                await asyncio.to_thread(store.crash)
+            await ledger.progress(40)
+        assert {*ledger.answers} <= {200, 201, 204, 409, 412, 503}
+        await see_that_all_is_well(application, ledger, store)
+
+
+async def test_the_application_is_killed_under_load(store: Store, bank: Serving) -> None:
+    async with bank() as application:
+        ledger = await Ledger.of(application)
+        async with load(ledger, application):
+            for _ in range(2):
+                await ledger.progress(40)
+                application.process.kill()
+                application.process.start()
+            await ledger.progress(40)
+        assert {*ledger.answers} <= {0, 200, 201, 204, 409, 412}
+        await see_that_all_is_well(application, ledger, store)
+
+
+@on_servers
+async def test_connections_are_terminated_while_idle(store: Server, bank: Serving) -> None:
+    async with bank() as application:
+        ledger = await Ledger.of(application)
+        await fill_pool(application, 5)
+        await store.terminate()
+        await see_that_all_is_well(application, ledger, store)
+
+
+@on_servers
+async def test_connections_are_terminated_in_a_transaction(store: Server, bank: Serving) -> None:
+    async with bank() as application:
+        ledger = await Ledger.of(application)
+        transfers = [
+            asyncio.create_task(application.transfer(f"cut {number}", gate="cut", payer_id=payer))
+            for number, payer in enumerate(application.accounts)
+        ]
+        await application.arrivals("cut", len(transfers))
+        await store.terminate()
+        await application.open_gate("cut")
+        for number, transfer in enumerate(transfers):
+            answer = await transfer
+            assert (answer.status, answer.error) == (503, "database-unavailable")
+            assert "retry-after" in answer.headers
+            ledger.transfers[f"cut {number}"] = Outcome.REFUSED
+        await see_that_all_is_well(application, ledger, store)
+
+
+@on_servers
+@pytest.mark.parametrize("what", ["question", "answer"])
+async def test_a_commit_is_lost_on_the_way(store: Server, bank: Serving, what: str) -> None:
+    """Nobody knows whether it was made, and that is what is said."""
+    async with lossy(store.address) as proxy:
+        with store.through(proxy.port) as url:
+            async with bank(url=url) as application:
+                ledger = await Ledger.of(application)
+                proxy.lose(what)
+                answer = await application.transfer("lost")
+                assert (answer.status, answer.error) == (503, "outcome-unknown")
+                assert "retry-after" not in answer.headers
+                was_made = what == "answer"
+                ledger.transfers["lost"] = Outcome.DONE if was_made else Outcome.REFUSED
+                # A unit that looks whether it was done may be run again.
+                proxy.lose(what)
+                answer = await application.transfer("lost once", to="units")
+                assert answer.status == 201
+                ledger.transfers["lost once"] = Outcome.DONE
+                await see_that_all_is_well(application, ledger, store)
+
+
+# --- What takes too long --------------------------------------------------------------------------
+
+
+async def test_the_pool_is_exhausted(store: Store, bank: Serving) -> None:
+    async with bank(pool_size=2, max_overflow=0, pool_timeout=0.2) as application:
+        ledger = await Ledger.of(application)
+        held = [
+            asyncio.create_task(application.send("GET", "/teller/total?gate=held"))
+            for _ in range(2)
+        ]
+        await application.arrivals("held", 2)
+        for to in ("transfers", "units"):
+            answer = await application.transfer(to, to=to)
+            assert (answer.status, answer.error) == (503, "database-unavailable")
+            assert "retry-after" in answer.headers
+            ledger.transfers[to] = Outcome.REFUSED
+        assert (await application.send("GET", f"/accounts/{application.accounts[0]}")).status == 503
+        await application.open_gate("held")
+        assert all(answer.is_done for answer in await asyncio.gather(*held))
+        await see_that_all_is_well(application, ledger, store)
+
+
+async def test_a_statement_takes_too_long(store: Store, bank: Serving) -> None:
+    async with bank(statement_timeout=0.5, pool_size=1, max_overflow=0) as application:
+        ledger = await Ledger.of(application)
+        for answer in (
+            await application.send("GET", "/teller/slow"),
+            await application.transfer("slow", slow=True),
+        ):
+            assert (answer.status, answer.error) == (504, "statement-timeout")
+        ledger.transfers["slow"] = Outcome.REFUSED
+        await see_that_all_is_well(application, ledger, store)
+
+
+async def test_somebody_else_holds_a_lock(store: Store, bank: Serving) -> None:
+    async with bank(statement_timeout=0.5, pool_size=2, max_overflow=0) as application:
+        ledger = await Ledger.of(application)
+        payee = application.accounts[1]
+        async with store.locking("accounts", payee):
+            answers = [
+                await application.transfer("late"),
+                await application.send("PATCH", f"/accounts/{payee}", {"note": "late"}, '"1"'),
+            ]
+        assert [answer.status for answer in answers] == [store.locked_status] * 2
+        ledger.transfers["late"] = Outcome.REFUSED
+        await see_that_all_is_well(application, ledger, store)
+
+
+@on_servers
+async def test_the_server_is_paused(store: Server, bank: Serving) -> None:
+    limits = dict.fromkeys(("pool_timeout", "connect_timeout", "statement_timeout"), 0.5)
+    async with bank(**limits, retry_for=0.5, health_timeout=0.5, quiet=False) as application:
+        ledger = await Ledger.of(application)
+        await fill_pool(application, 10)
+        begun = asyncio.create_task(application.transfer("begun", gate="begun"))
+        await application.arrivals("begun")
+        with store.paused():
+            await application.open_gate("begun")
+            for answer in (
+                await begun,
+                await application.transfer("paused"),
+                await application.send("GET", f"/accounts/{application.accounts[0]}"),
+            ):
+                assert (answer.status, answer.error) == (503, "database-unavailable")
+            assert (await application.send("GET", "/health/ready")).status == 503
+            assert (await application.send("GET", "/health")).status == 200
+            await application.process.stop()
+        application.process.start()
+        ledger.transfers |= {"begun": Outcome.REFUSED, "paused": Outcome.REFUSED}
+        await see_that_all_is_well(application, ledger, store)
+
+
+@on_servers
+async def test_the_server_has_no_connection_left(store: Server, bank: Serving) -> None:
+    async with bank(retry_for=0.5) as application:
+        ledger = await Ledger.of(application)
+        await store.terminate()
+        async with store.full():
+            answer = await application.transfer("refused")
+            assert (answer.status, answer.error) == (503, "database-unavailable")
+            ledger.transfers["refused"] = Outcome.REFUSED
+            assert (await application.send("GET", "/teller/total")).status == 503
+        await see_that_all_is_well(application, ledger, store)
+
+
+async def test_a_thousand_requests_share_a_pool_of_ten(store: Store, bank: Serving) -> None:
+    async with bank(pool_size=10, max_overflow=0, pool_timeout=DEADLINE) as application:
+        ledger = await Ledger.of(application)
+        clients = [Client(application, ledger, place) for place in range(CLIENTS)]
+        total = len(application.accounts) * BALANCE
+
+        async def ask(number: int) -> None:
+            if number % 2:
+                await clients[number % CLIENTS].open(number)
+            else:
+                answer = await application.send("GET", "/teller/total")
+                assert answer.content == total
+                await ledger.note(answer)
+
+        await asyncio.gather(*(ask(number) for number in range(1000)))
+        assert {*ledger.answers} == {200, 201}
+        await see_that_all_is_well(application, ledger, store)
+
+
+async def test_of_a_thousand_requests_some_are_refused(store: Store, bank: Serving) -> None:
+    """A pool of one, and no patience: what was refused is not there."""
+    async with bank(pool_size=1, max_overflow=0, pool_timeout=0.05) as application:
+        ledger = await Ledger.of(application)
+        clients = [Client(application, ledger, place) for place in range(CLIENTS)]
+        await asyncio.gather(
+            *(clients[number % CLIENTS].pay(number) for number in range(300)),
+        )
+        assert {*ledger.answers} == {201, 503}
+        await see_that_all_is_well(application, ledger, store)
+
+
+# --- Who gives up ---------------------------------------------------------------------------------
+
+
+async def test_a_client_goes_away(store: Store, bank: Serving) -> None:
+    async with bank(pool_size=1, max_overflow=0) as application:
+        ledger = await Ledger.of(application)
+        transfer = asyncio.create_task(application.transfer("left alone", gate="alone"))
+        await application.arrivals("alone")
+        transfer.cancel()
+        await asyncio.wait({transfer})
+        ledger.transfers["left alone"] = Outcome.UNKNOWN
+        await application.open_gate("alone")
+        await see_that_all_is_well(application, ledger, store)
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["between", "within"])
+async def test_a_task_is_cancelled(store: Store, bank: Serving, slow: bool) -> None:
+    """Between two statements, and within one. The one connection has to come back."""
+    async with bank(pool_size=1, max_overflow=0, statement_timeout=10 * DEADLINE) as application:
+        ledger = await Ledger.of(application)
+        if slow:
+            await application.open_gate("left")
+        work = application.transfer("left", to="patient-transfers", gate="left", slow=slow)
+        transfer = asyncio.create_task(work)
+        await application.arrivals("left")
+        transfer.cancel()
+        await asyncio.wait({transfer})
+        await application.arrivals("cancelled")
+        ledger.transfers["left"] = Outcome.REFUSED
+        await see_that_all_is_well(application, ledger, store)
+
+
+# --- Who gets in each other's way -----------------------------------------------------------------
+
+
+async def test_a_commit_fails(store: Store, bank: Serving) -> None:
+    async with bank(pool_size=1, max_overflow=0) as application:
+        ledger = await Ledger.of(application)
+        for number in range(3):
+            name = f"{DOOMED} {number}"
+            opened = await application.send("POST", "/accounts", {"name": name})
+            paid = await application.transfer(name)
+            assert [opened.status, paid.status] == [422, 422]
+            ledger.accounts[name] = ledger.transfers[name] = Outcome.REFUSED
+        await see_that_all_is_well(application, ledger, store)
+
+
+async def test_of_many_writers_with_a_version_one_is_first(store: Store, bank: Serving) -> None:
+    async with bank() as application:
+        ledger = await Ledger.of(application)
+        path = f"/accounts/{application.accounts[2]}"
+
+        async def annotate(note: str) -> int:
+            return (await application.send("PATCH", path, {"note": note}, '"1"')).status
+
+        notes = [f"note {number}" for number in range(20)]
+        statuses = await asyncio.gather(*map(annotate, notes))
+        assert sorted(statuses) == [200] + [412] * 19
+        [[note, version]] = await store.rows(
+            f"SELECT note, version FROM accounts WHERE id = {application.accounts[2]}"
+        )
+        assert (note, version) == (notes[statuses.index(200)], 2)
+        await see_that_all_is_well(application, ledger, store)
+
+
+async def test_without_a_version_the_last_writer_wins(store: Store, bank: Serving) -> None:
+    async with bank() as application:
+        ledger = await Ledger.of(application)
+        made = await application.send("POST", "/branches", {"street": "", "city": ""})
+        changes = [{"street": f"street {n}", "city": f"city {n}"} for n in range(20)]
+        path = f"/branches/{made.content['id']}"
+        answers = await asyncio.gather(
+            *(application.send("PATCH", path, change) for change in changes)
+        )
+        assert [answer.status for answer in answers] == [200] * 20
+        assert [answer.content["city"] for answer in answers] == [c["city"] for c in changes]
+        [found] = await store.rows(
+            f"SELECT street, city FROM branches WHERE id = {made.content['id']}"
+        )
+        assert {"street": found[0], "city": found[1]} in changes
+        await see_that_all_is_well(application, ledger, store)
+
+
+@on_servers
+@pytest.mark.parametrize("to", ["transfers", "units"])
+async def test_two_transfers_wait_for_each_other(store: Server, bank: Serving, to: str) -> None:
+    async with bank() as application:
+        ledger = await Ledger.of(application)
+        one, other = application.accounts[:2]
+        both = asyncio.gather(
+            application.transfer("there", to=to, gate="both", payer_id=one, payee_id=other),
+            application.transfer("back", to=to, gate="both", payer_id=other, payee_id=one),
+        )
+        await application.arrivals("both", 2)
+        await application.open_gate("both")
+        answers = await both
+        statuses = sorted(answer.status for answer in answers)
+        assert statuses == ([201, 409] if to == "transfers" else [201, 201])
+        ledger.transfers |= dict(zip(("there", "back"), map(outcome, answers), strict=True))
+        await see_that_all_is_well(application, ledger, store)
