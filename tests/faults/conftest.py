@@ -55,4 +55,4 @@ def bank(store: Store, python: Path) -> Serving:
 
 
 async def _doom(store: Store) -> Any:
-    return await store.rows(*store.doom)
+    return await store.rows(*store.doom, "SELECT 1")

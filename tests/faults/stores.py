@@ -9,6 +9,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import (
+    AbstractAsyncContextManager,
     AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
@@ -22,12 +23,19 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
+import pymysql
+from servers.local_mariadb import LocalMariaDB
 from servers.local_postgres import LocalPostgres
 
 # A transfer with such a number, or an account with such a name, fails when it is committed.
 DOOMED = "doomed"
 
 Row = Sequence[Any]
+
+TOO_MANY_CONNECTIONS = 1040
+
+# For a connection to end that was told to.
+STOP_SECONDS = 10.0
 
 
 class ServerFullError(Exception):
@@ -41,7 +49,7 @@ class Store(ABC):
     answer: ClassVar[str]
     #: What a client is told whose statement waits too long for the lock of somebody else.
     locked_status: ClassVar[int] = 504
-    #: From now on, what is DOOMED can't be committed.
+    #: From then on, what is DOOMED can't be committed; empty where a commit refuses nothing.
     doom: ClassVar[Sequence[str]]
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +72,7 @@ class Store(ABC):
         """Run statements on a new connection, each by itself, and return the rows of the last."""
 
     @abstractmethod
-    def locking(self, table: str, key: int) -> Any:
+    def locking(self, table: str, key: int) -> AbstractAsyncContextManager[None]:
         """Hold the lock of a row, until the block ends."""
 
 
@@ -93,8 +101,8 @@ class Server(Store):
         """End the connections of everybody else, and return when they are ended."""
 
     @abstractmethod
-    async def connect(self) -> Any:
-        """A new connection.
+    def connected(self) -> AbstractAsyncContextManager[Any]:
+        """A connection of our own.
 
         Raises:
             ServerFullError: there is none left.
@@ -106,8 +114,7 @@ class Server(Store):
         async with AsyncExitStack() as stack:
             with suppress(ServerFullError):
                 while True:
-                    connection = await self.connect()
-                    stack.push_async_callback(connection.close)
+                    await stack.enter_async_context(self.connected())
             yield
 
     @contextmanager
@@ -153,21 +160,14 @@ class PostgreSQL(Server):
         return {"DATABASE_URL": self._server.url}
 
     async def rows(self, *statements: str) -> list[Row]:
-        connection = await self.connect()
-        try:
+        async with self.connected() as connection:
             return [[*await connection.fetch(statement)] for statement in statements][-1]
-        finally:
-            await connection.close()
 
     @asynccontextmanager
     async def locking(self, table: str, key: int) -> AsyncIterator[None]:
-        connection = await self.connect()
-        try:
-            async with connection.transaction():
-                await connection.execute(f"SELECT 1 FROM {table} WHERE id = {key} FOR UPDATE")
-                yield
-        finally:
-            await connection.close()
+        async with self.connected() as connection, connection.transaction():
+            await connection.execute(f"SELECT 1 FROM {table} WHERE id = {key} FOR UPDATE")
+            yield
 
     @property
     def address(self) -> tuple[str, int]:
@@ -192,11 +192,102 @@ class PostgreSQL(Server):
             "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
 
-    async def connect(self) -> Any:
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Any]:
         try:
-            return await asyncpg.connect(self._server.url)
+            connection = await asyncpg.connect(self._server.url)
         except asyncpg.TooManyConnectionsError as error:
             raise ServerFullError from error
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+class MariaDB(Server):
+    """MariaDB, which stands for MySQL, too."""
+
+    answer = "mysql"
+    # Nothing is left to be refused at a commit.
+    doom = ()
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._server = LocalMariaDB(settings={"max-connections": "40"})
+
+    def start(self) -> None:
+        self._server.start()
+        with closing(self._connect(None)) as connection:
+            connection.cursor().execute("CREATE DATABASE bank CHARACTER SET utf8mb4")
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DATABASE_URL": urlsplit(self._server.url)._replace(path="/bank").geturl()}
+
+    async def rows(self, *statements: str) -> list[Row]:
+        async with self.connected() as connection:
+            cursor = connection.cursor()
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    @asynccontextmanager
+    async def locking(self, table: str, key: int) -> AsyncIterator[None]:
+        async with self.connected() as connection:
+            connection.begin()
+            connection.cursor().execute(f"SELECT 1 FROM {table} WHERE id = {key} FOR UPDATE")
+            yield
+
+    @property
+    def address(self) -> tuple[str, int]:
+        url = urlsplit(self._server.url)
+        return str(url.hostname), int(url.port or 0)
+
+    @contextmanager
+    def through(self, port: int) -> Iterator[str]:
+        yield self.environment["DATABASE_URL"].replace(f":{self.address[1]}/", f":{port}/")
+
+    def crash(self) -> None:
+        os.kill(self._server.pid, signal.SIGKILL)
+        self._server.restart()
+
+    def processes(self) -> list[psutil.Process]:
+        return [psutil.Process(self._server.pid)]
+
+    async def terminate(self) -> None:
+        listing = "SELECT id FROM information_schema.processlist WHERE db = 'bank' AND id <> connection_id()"
+        async with self.connected() as connection, asyncio.timeout(STOP_SECONDS):
+            cursor = connection.cursor()
+            # Those that were told to end are still there for a moment.
+            while cursor.execute(listing):
+                for [number] in cursor.fetchall():
+                    with suppress(pymysql.OperationalError):
+                        cursor.execute(f"KILL {number}")
+                await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Any]:
+        with closing(self._connect("bank")) as connection:
+            yield connection
+
+    def _connect(self, database: str | None) -> Any:
+        url = urlsplit(self._server.url)
+        try:
+            return pymysql.connect(
+                host=url.hostname,
+                port=url.port or 0,
+                user=url.username,
+                password=url.password or "",
+                database=database,
+                autocommit=True,
+            )
+        except pymysql.OperationalError as error:
+            if error.args[0] == TOO_MANY_CONNECTIONS:
+                raise ServerFullError from error
+            raise
 
 
 class SQLite(Store):
@@ -237,5 +328,8 @@ class SQLite(Store):
             yield
 
 
-SERVERS: list[type[Server]] = [PostgreSQL]
+SERVERS: list[type[Server]] = [PostgreSQL, MariaDB]
 STORES: list[type[Store]] = [*SERVERS, SQLite]
+
+# Those whose commits can be refused.
+DEFERRING: list[type[Store]] = [kind for kind in STORES if kind.doom]

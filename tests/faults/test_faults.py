@@ -11,7 +11,7 @@ from tests.faults.conftest import Serving
 from tests.faults.ledger import Client, Ledger, Outcome, outcome
 from tests.faults.load import CLIENTS, load, see_that_all_is_well
 from tests.faults.proxy import lossy
-from tests.faults.stores import DOOMED, SERVERS, Server, Store
+from tests.faults.stores import DEFERRING, DOOMED, SERVERS, Server, Store
 
 pytestmark = pytest.mark.anyio
 
@@ -260,6 +260,9 @@ async def test_a_task_is_cancelled(store: Store, bank: Serving, slow: bool) -> N
 # --- Who gets in each other's way -----------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "store", DEFERRING, ids=lambda kind: kind.answer, indirect=True, scope="session"
+)
 async def test_a_commit_fails(store: Store, bank: Serving) -> None:
     async with bank(pool_size=1, max_overflow=0) as application:
         ledger = await Ledger.of(application)
