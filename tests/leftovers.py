@@ -49,7 +49,8 @@ def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
 
 
 WORDS = [
-    *_words("database", {"postgresql"}, "asyncpg", "postgres", "jsonb", r"\bcompose\b"),
+    *_words("database", {"postgresql", "neon"}, "asyncpg", "postgres", "jsonb", r"\bcompose\b"),
+    *_words("database", {"neon"}, r"\bneon\b", r"\bpooler", "unpooled"),
     *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),
     # The tests of every project have a URL that is refused for its driver.
     *_words("sessions", {"both"}, r"psycopg(?!://)", r"\bsync_(?!engine)", r"Sync[A-Z]"),

@@ -15,7 +15,7 @@ from typing import Any
 
 CHOICES: dict[str, list[Any]] = {
     "orm": ["sqlalchemy"],
-    "database": ["postgresql", "sqlite"],
+    "database": ["postgresql", "neon", "sqlite"],
     "primary_key": ["integer", "uuid4", "uuid7"],
     "sessions": ["async", "both"],
     "api": [True, False],
@@ -27,6 +27,7 @@ CHOICES: dict[str, list[Any]] = {
 SUPPORTED = {
     "sqlalchemy": {
         "postgresql": {"integer", "uuid4", "uuid7"},
+        "neon": {"integer", "uuid4", "uuid7"},
         "sqlite": {"integer", "uuid4", "uuid7"},
     },
 }

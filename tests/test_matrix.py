@@ -84,7 +84,7 @@ def test_every_combination_is_clean_for_ruff(workshop: Workshop) -> None:
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("database", ["postgresql", "neon", "sqlite"])
 @pytest.mark.parametrize("package", ["a", "acme_corporation", "a" * 40], ids=len)
 def test_a_name_of_any_length_is_clean_for_ruff(
     package: str, database: str, workshop: Workshop
@@ -96,7 +96,7 @@ def test_a_name_of_any_length_is_clean_for_ruff(
 @pytest.mark.parametrize(
     "name", [*(pytest.param(name, marks=pytest.mark.smoke) for name in TRICKY), *REALISTIC]
 )
-@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("database", ["postgresql", "neon", "sqlite"])
 def test_a_model_of_the_tests_is_clean(name: str, database: str, workshop: Workshop) -> None:
     folder = workshop.render(**model(name) | {"database": database})
     for path, text in files(folder).items():

@@ -42,6 +42,10 @@ def _with_sessions(triple: dict[str, Any]) -> dict[str, Any]:
 RUNS: dict[str, dict[str, Any]] = {
     # The longest first: the last of the session are short.
     **SHAPES,
+    # Neon's tables are PostgreSQL's: what is different is how one asks.
+    "shop-neon": {"starter": "shop", "database": "neon", "primary_key": "uuid4"},
+    "hostile-neon": model("hostile") | {"database": "neon", "primary_key": "integer"},
+    "types-neon": model("types") | {"database": "neon"},
     "organisation-postgresql": model("organisation") | {"database": "postgresql"},
     "organisation-sqlite": model("organisation") | {"database": "sqlite"},
     "hostile-postgresql": model("hostile") | {"database": "postgresql"},
@@ -102,7 +106,7 @@ def test_a_project_passes_its_own_tests(
 
 @pytest.mark.run
 @pytest.mark.parametrize("sessions", ["async", "both"])
-@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("database", ["postgresql", "neon", "sqlite"])
 def test_a_project_is_imported_with_its_runtime_dependencies_only(
     database: str, sessions: str, workshop: Workshop
 ) -> None:

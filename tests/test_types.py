@@ -13,7 +13,7 @@ import pytest
 from tests.oracle import TRIPLES, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, model
 
-DATABASES = ["postgresql", "sqlite"]
+DATABASES = ["postgresql", "neon", "sqlite"]
 STARTERS = ["blog", "chinook", "saas", "shop"]
 
 PROJECTS: dict[str, dict[str, Any]] = {
