@@ -49,6 +49,8 @@ def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
 
 
 WORDS = [
+    *_words("orm", {"sqlalchemy"}, "DeclarativeBase", r"Mapped\[datetime"),
+    *_words("orm", {"sqlmodel"}, "sqlmodel"),
     *_words("database", {"postgresql", "neon"}, "asyncpg", "postgres", "jsonb", r"\bcompose\b"),
     *_words("database", {"neon"}, r"\bneon\b", r"\bpooler", "unpooled"),
     *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),

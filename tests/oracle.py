@@ -14,8 +14,8 @@ from typing import Any
 # ---- What is offered
 
 CHOICES: dict[str, list[Any]] = {
-    "orm": ["sqlalchemy"],
-    "database": ["postgresql", "neon", "sqlite"],
+    "orm": ["sqlalchemy", "sqlmodel"],
+    "database": ["postgresql", "neon", "mysql", "sqlite"],
     "primary_key": ["integer", "uuid4", "uuid7"],
     "sessions": ["async", "both"],
     "api": [True, False],
@@ -25,11 +25,11 @@ CHOICES: dict[str, list[Any]] = {
 
 # What each ORM can reach, and with which keys.
 SUPPORTED = {
-    "sqlalchemy": {
-        "postgresql": {"integer", "uuid4", "uuid7"},
-        "neon": {"integer", "uuid4", "uuid7"},
-        "sqlite": {"integer", "uuid4", "uuid7"},
-    },
+    orm: {
+        database: {"integer", "uuid4", "uuid7"}
+        for database in ("postgresql", "neon", "mysql", "sqlite")
+    }
+    for orm in ("sqlalchemy", "sqlmodel")
 }
 
 # Everything that somebody might ask for.
@@ -141,6 +141,7 @@ REFUSALS = [
     _package("", _NOT_A_NAME, "app"),
     _package("class", _TAKEN, "class_app"),
     _package("sqlalchemy", _TAKEN, "sqlalchemy_app"),
+    _package("sqlmodel", _TAKEN, "sqlmodel_app"),
     _package("uvicorn", _TAKEN, "uvicorn_app"),
     _package("tests", _TAKEN, "tests_app"),
     _package("migrations", _TAKEN, "migrations_app"),

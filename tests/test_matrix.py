@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests import hygiene, leftovers
-from tests.oracle import COMBINATIONS, label
+from tests.oracle import CHOICES, COMBINATIONS, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, copy, files, model
 
 # For a part that has everything: the extremes of each question.
@@ -96,9 +96,12 @@ def test_a_name_of_any_length_is_clean_for_ruff(
 @pytest.mark.parametrize(
     "name", [*(pytest.param(name, marks=pytest.mark.smoke) for name in TRICKY), *REALISTIC]
 )
-@pytest.mark.parametrize("database", ["postgresql", "neon", "sqlite"])
-def test_a_model_of_the_tests_is_clean(name: str, database: str, workshop: Workshop) -> None:
-    folder = workshop.render(**model(name) | {"database": database})
+@pytest.mark.parametrize("database", CHOICES["database"])
+@pytest.mark.parametrize("orm", CHOICES["orm"])
+def test_a_model_of_the_tests_is_clean(
+    name: str, orm: str, database: str, workshop: Workshop
+) -> None:
+    folder = workshop.render(**model(name) | {"orm": orm, "database": database})
     for path, text in files(folder).items():
         _parse(path, text)
         found = [fault for fault in hygiene.faults(path, text) if "characters" not in fault]

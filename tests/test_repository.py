@@ -143,7 +143,7 @@ def test_a_package_cannot_be_called_like_what_it_depends_on(
     extensions = ["jinja2_ansible_filters.AnsibleCoreFiltersExtension"]
     jinja = SandboxedEnvironment(loader=loader, extensions=extensions)
     validator = jinja.get_template("data_model/validate_package.jinja")
-    others = ({"database": "sqlite"}, {"sessions": "both"})
+    others = ({"database": "sqlite"}, {"sessions": "both"}, {"orm": "sqlmodel"})
     sources = [*project.items()]
     for answers in others:
         sources += files(workshop.render(**answers)).items()
@@ -224,9 +224,18 @@ def test_no_template_asks_which_orm_it_is_for() -> None:
 
 
 def test_flavours_have_the_same_files() -> None:
-    """A file that one ORM or database has, its siblings have, too."""
-    flavours = _folders(ROOT / "flavours")
-    for siblings in [flavours, *map(_folders, flavours)]:
+    """A file of one database, its siblings have, too; a file asked of an ORM, every ORM has."""
+    sources = [text(name) for name in tracked() if name.startswith(("template/", "flavours/"))]
+    asked = {
+        name for source in sources for name in re.findall(r"'flavours/' ~ orm ~ '/([^']+)'", source)
+    }
+    for orm in oracle.SUPPORTED:
+        names_of_orm = {path.name for path in (ROOT / "flavours" / orm).glob("*.jinja")}
+        assert asked - names_of_orm == set(), orm
+        # What a family shares is in the folder of its first ORM, beside its databases.
+        if not _databases(ROOT / "flavours" / orm):
+            assert names_of_orm - asked == set(), orm
+    for siblings in map(_databases, _folders(ROOT / "flavours")):
         names = {folder: {path.name for path in folder.glob("*.jinja")} for folder in siblings}
         assert len({frozenset(found) for found in names.values()}) <= 1, names
 
@@ -251,6 +260,10 @@ def _folders(parent: Path) -> list[Path]:
     """Those of the ORMs or databases; servers are nobody's own."""
     others = {"servers", "tests"}
     return [path for path in parent.iterdir() if path.is_dir() and path.name not in others]
+
+
+def _databases(orm: Path) -> list[Path]:
+    return [folder for folder in _folders(orm) if folder.name in oracle.DATABASES]
 
 
 def _version(text: str) -> tuple[int, ...]:

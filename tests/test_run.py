@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.oracle import TRIPLES, label
-from tests.workshop import REALISTIC, Workshop, model
+from tests.workshop import REALISTIC, TRICKY, Workshop, model
 
 DEFAULT = {"orm": "sqlalchemy", "database": "postgresql", "primary_key": "uuid7"}
 
@@ -54,6 +54,11 @@ RUNS: dict[str, dict[str, Any]] = {
     "odd-sqlite": model("odd") | {"database": "sqlite"},
     "types-sqlite": model("types") | {"database": "sqlite"},
     "types-postgresql": model("types") | {"database": "postgresql"},
+    # What an ORM says differently is in these, each on one of the databases.
+    **{
+        f"sqlmodel-{name}": model(name) | {"orm": "sqlmodel", "database": database}
+        for name, database in zip(TRICKY, cycle(("sqlite", "postgresql")), strict=False)
+    },
     # Sync sessions beside the async ones with one kind of key, on each database.
     **{label(triple): _with_sessions(triple) for triple in TRIPLES},
     "blank-postgresql": {"database": "postgresql", "primary_key": "uuid4", "starter": "blank"},

@@ -28,6 +28,10 @@ PROJECTS: dict[str, dict[str, Any]] = {
         for database in DATABASES
         for name in TRICKY
     },
+    **{
+        f"sqlmodel-{database}-{name}": model(name) | {"orm": "sqlmodel", "database": database}
+        for database, name in zip(cycle(DATABASES), TRICKY, strict=False)
+    },
     # What is typed differently by database is in the models above.
     **{
         f"{database}-{name}": model(name) | {"database": database}

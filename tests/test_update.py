@@ -211,7 +211,7 @@ def test_a_newer_template_gives_what_a_fresh_copy_gives_plus_the_edits(
     commit(project)
 
     edit(
-        template / "template/python/src/{{ package }}/schemas/base.py.jinja",
+        template / "flavours/sqlalchemy/schema_base.py.jinja",
         '"""A row, as it is answered."""',
         '"""A row, as a client is answered."""',
     )
@@ -256,6 +256,27 @@ def test_an_answer_can_be_changed(
     update(project, api=False, ci="none")
     copy(template, tmp_path / "fresh", api=False, ci="none")
     assert rendered(project) == rendered(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_when_the_orm_is_switched_edits_and_migrations_stay(
+    database: str, generate: Callable[..., Path], template: Path, tmp_path: Path
+) -> None:
+    project = generate(database=database)
+    before = files(project)
+    edits = edit_as_a_user_does(project)
+    commit(project)
+    update(project, orm="sqlmodel")
+
+    after = files(project)
+    assert_no_conflict(project)
+    for path, text in edits.items():
+        assert text in after[path], path
+    assert "table=True" in after["src/acme/models/category.py"]
+    assert _migrations(after) == _migrations(before)
+
+    copy(template, tmp_path / "fresh", orm="sqlmodel", database=database)
+    assert rendered(project, *edits) == rendered(tmp_path / "fresh", *edits)
 
 
 def _migrations(project: dict[str, str]) -> dict[str, str]:
