@@ -52,6 +52,7 @@ WORDS = [
     *_words("orm", {"sqlalchemy"}, "DeclarativeBase", r"Mapped\[datetime"),
     *_words("orm", {"sqlmodel"}, "sqlmodel"),
     *_words("database", {"postgresql", "neon"}, "asyncpg", "postgres", "jsonb", r"\bcompose\b"),
+    *_words("database", {"mysql"}, "aiomysql", "mariadb", r"mysql(?!://)"),
     *_words("database", {"neon"}, r"\bneon\b", r"\bpooler", "unpooled"),
     *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),
     # The tests of every project have a URL that is refused for its driver.

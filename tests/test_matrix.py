@@ -84,7 +84,7 @@ def test_every_combination_is_clean_for_ruff(workshop: Workshop) -> None:
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("database", ["postgresql", "neon", "sqlite"])
+@pytest.mark.parametrize("database", CHOICES["database"])
 @pytest.mark.parametrize("package", ["a", "acme_corporation", "a" * 40], ids=len)
 def test_a_name_of_any_length_is_clean_for_ruff(
     package: str, database: str, workshop: Workshop

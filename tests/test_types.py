@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import os
 import subprocess
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.oracle import TRIPLES, label
+from tests.oracle import CHOICES, TRIPLES, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, model
 
-DATABASES = ["postgresql", "neon", "sqlite"]
-STARTERS = ["blog", "chinook", "saas", "shop"]
+STORES = ["postgresql", "mysql", "sqlite"]
+SHAPES = {name: model(name) for name in REALISTIC} | {
+    name: {"starter": name} for name in ("blog", "chinook", "saas", "shop")
+}
 
+# The kind of key is typed alike with either kind of sessions, and so is each ORM on every database:
+# they take turns.
 PROJECTS: dict[str, dict[str, Any]] = {
-    **{label(triple): triple for triple in TRIPLES},
     **{
-        f"{label(triple)}-both": triple | {"sessions": "both"}
+        label(triple): triple
+        | {"sessions": "both" if triple["primary_key"] == "integer" else "async"}
         for triple in TRIPLES
-        if triple["primary_key"] == "integer"
     },
     **{
-        f"{database}-{name}": model(name) | {"database": database, "sessions": "both"}
-        for database in DATABASES
-        for name in TRICKY
+        f"{name}-{database}-{orm}": model(name)
+        | {"orm": orm, "database": database, "sessions": "both"}
+        for (name, database), orm in zip(
+            product(TRICKY, STORES), cycle(CHOICES["orm"]), strict=False
+        )
     },
     **{
-        f"sqlmodel-{database}-{name}": model(name) | {"orm": "sqlmodel", "database": database}
-        for database, name in zip(cycle(DATABASES), TRICKY, strict=False)
-    },
-    # What is typed differently by database is in the models above.
-    **{
-        f"{database}-{name}": model(name) | {"database": database}
-        for database, name in zip(cycle(DATABASES), REALISTIC, strict=False)
-    },
-    **{
-        f"{database}-{name}": {"database": database, "starter": name}
-        for database, name in zip(cycle(DATABASES), STARTERS, strict=False)
+        f"{name}-{database}-{orm}": answers | {"orm": orm, "database": database}
+        for (name, answers), database, orm in zip(
+            SHAPES.items(), cycle(CHOICES["database"]), cycle(CHOICES["orm"][::-1]), strict=False
+        )
     },
 }
 
