@@ -27,12 +27,17 @@ import pymysql
 from servers.local_mariadb import LocalMariaDB
 from servers.local_postgres import LocalPostgres
 
+from tests.pooler import DIRECT, POOLED, PgBouncer, issue_certificate
+
 # A transfer with such a number, or an account with such a name, fails when it is committed.
 DOOMED = "doomed"
 
 Row = Sequence[Any]
 
 TOO_MANY_CONNECTIONS = 1040
+
+# A pooler that was refused by its server asks again soon.
+IMPATIENT = "server_login_retry = 0.2\n"
 
 # For a connection to end that was told to.
 STOP_SECONDS = 10.0
@@ -78,6 +83,9 @@ class Store(ABC):
 
 class Server(Store):
     """A database with a server of its own, over connections."""
+
+    #: What a client is told when the server is there, and says nothing.
+    silence: ClassVar[tuple[int, str]] = (503, "database-unavailable")
 
     @abstractmethod
     def crash(self) -> None:
@@ -204,6 +212,51 @@ class PostgreSQL(Server):
             await connection.close()
 
 
+class Neon(PostgreSQL):
+    """PostgreSQL behind TLS and a pooler, which passes on each transaction to one of few backends."""
+
+    answer = "neon"
+    # A pooler that waits for its server keeps its clients waiting.
+    silence = (504, "statement-timeout")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # The pooler is not root's.
+        folder.chmod(0o711)
+        self._pooler = folder / "pooler"
+        self._pooler.mkdir()
+
+    def start(self) -> None:
+        super().start()
+        issue_certificate(self._pooler)
+        self._pooled = PgBouncer(self._server.url, self._pooler, POOLED + IMPATIENT)
+        self._direct = PgBouncer(self._server.url, self._pooler, DIRECT)
+        self._pooled.start()
+        self._direct.start()
+
+    def stop(self) -> None:
+        self._pooled.stop()
+        self._direct.stop()
+        super().stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self._pooled.url,
+            "DATABASE_URL_UNPOOLED": self._direct.url,
+        }
+
+    @contextmanager
+    def through(self, port: int) -> Iterator[str]:
+        with super().through(port) as url:
+            pooled = PgBouncer(url, self._pooler, POOLED + IMPATIENT)
+            pooled.start()
+            try:
+                yield pooled.url
+            finally:
+                pooled.stop()
+
+
 class MariaDB(Server):
     """MariaDB, which stands for MySQL, too."""
 
@@ -328,7 +381,7 @@ class SQLite(Store):
             yield
 
 
-SERVERS: list[type[Server]] = [PostgreSQL, MariaDB]
+SERVERS: list[type[Server]] = [PostgreSQL, Neon, MariaDB]
 STORES: list[type[Store]] = [*SERVERS, SQLite]
 
 # Those whose commits can be refused.
