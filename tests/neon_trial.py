@@ -2,8 +2,8 @@
 
     python neon_trial.py WHAT POOLED DIRECT
 
-It runs in the folder of a project with the default model, whose migrations have been run. POOLED and
-DIRECT are the URLs of one database, by way of the pooler and past it.
+It runs in the folder of a project with the default model, whose migrations have been run. POOLED
+and DIRECT are the URLs of one database, by way of the pooler and past it.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ async def serving(
 async def exchange(
     address: tuple[str, int], method: str, path: str, headers: dict[str, str], body: object
 ) -> Answer:
-    """Send a request on a connection of its own. Whoever cancels this is a client that goes away."""
+    """Send a request on its own connection. Whoever cancels this is a client that goes away."""
     try:
         reader, writer = await asyncio.open_connection(*address)
     except OSError:

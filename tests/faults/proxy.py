@@ -1,4 +1,4 @@
-"""A proxy before a server, which loses one commit: on its way there, or its answer on the way back."""
+"""A proxy before a server, which loses one commit: on its way, or its answer on the way back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Proxy:
         self.port = 0
 
     def lose(self, what: str) -> None:
-        """Break the connection of the next commit: before the "question", or before its "answer"."""
+        """Break the connection of the next commit, before the "question" or before its "answer"."""
         self._losing = what
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

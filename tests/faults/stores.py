@@ -213,7 +213,7 @@ class PostgreSQL(Server):
 
 
 class Neon(PostgreSQL):
-    """PostgreSQL behind TLS and a pooler, which passes on each transaction to one of few backends."""
+    """PostgreSQL behind TLS and a pooler, which passes each transaction to one of few backends."""
 
     answer = "neon"
     # A pooler that waits for its server keeps its clients waiting.
@@ -311,7 +311,10 @@ class MariaDB(Server):
         return [psutil.Process(self._server.pid)]
 
     async def terminate(self) -> None:
-        listing = "SELECT id FROM information_schema.processlist WHERE db = 'bank' AND id <> connection_id()"
+        listing = (
+            "SELECT id FROM information_schema.processlist "
+            "WHERE db = 'bank' AND id <> connection_id()"
+        )
         async with self.connected() as connection, asyncio.timeout(STOP_SECONDS):
             cursor = connection.cursor()
             # Those that were told to end are still there for a moment.
