@@ -55,7 +55,6 @@ WORDS = [
     *_words("database", {"mysql"}, "aiomysql", "mariadb", r"mysql(?!://)"),
     *_words("database", {"neon"}, r"\bneon\b", r"\bpooler", "unpooled"),
     *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),
-    *_words("database", {"mysql"}, "aiomysql", "mariadb", "mysql"),
     # The tests of every project have a URL that is refused for its driver.
     *_words("sessions", {"both"}, r"psycopg(?!://)", r"\bsync_(?!engine)", r"Sync[A-Z]"),
     *_words("primary_key", {"uuid7"}, "uuid[-_]utils", "uuid_?7"),
