@@ -54,10 +54,10 @@ def _combine(questions: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
 ASKED = _combine({"orm": ORMS, "database": DATABASES, "primary_key": PRIMARY_KEYS})
 TRIPLES = [triple for triple in ASKED if wrong_question(**triple) is None]
 SWITCHES = _combine({name: CHOICES[name] for name in ("api", "ci")})
-# With these, everything is rendered. The other starters are data: each goes with every triple, and
-# takes the switches in turn, so that it meets every answer of every question. Sessions take turns
-# everywhere: the sync ones are the async ones without `await`, whatever else is chosen.
-WHOLE = {"tasks", "blank"}
+# With this one, everything is rendered. The other starters are data: each goes with every triple,
+# and takes the switches in turn, so that it meets every answer of every question. Sessions take
+# turns everywhere: the sync ones are the async ones without `await`, whatever else is chosen.
+WHOLE = {"tasks"}
 COMBINATIONS = [
     triple
     | {"sessions": CHOICES["sessions"][(turn // 2 + place) % 2]}

@@ -36,22 +36,21 @@ def _with_sessions(triple: dict[str, Any]) -> dict[str, Any]:
 
 RUNS: dict[str, dict[str, Any]] = {
     # The longest first: the last of the session are short. Each of the models that are hard to say
-    # is kept in every way; by SQLAlchemy, and on one of the databases by SQLModel, too.
+    # is kept in every way, by the ORMs in turn.
     **{
-        f"{name}-{database}": answers | {"database": database}
-        for (name, answers), database in product(MODELS.items(), STORES)
+        f"{name}-{database}-{orm}": answers | {"orm": orm, "database": database}
+        for ((name, answers), database), orm in zip(
+            product(MODELS.items(), STORES), cycle(CHOICES["orm"]), strict=False
+        )
     },
-    **{
-        f"{name}-{database}-sqlmodel": answers | {"orm": "sqlmodel", "database": database}
-        for (name, answers), database in zip(MODELS.items(), cycle(STORES), strict=False)
-    },
-    # The others are on two databases, one by each ORM, with the kinds of keys in turn.
+    # The others take turns with all of it.
     **{
         f"{name}-{database}-{orm}": answers
         | {"orm": orm, "database": database, "primary_key": primary_key}
-        for ((name, answers), orm), database, primary_key in zip(
-            product(SHAPES.items(), CHOICES["orm"]),
+        for (name, answers), database, orm, primary_key in zip(
+            SHAPES.items(),
             cycle(STORES),
+            cycle(CHOICES["orm"]),
             cycle(CHOICES["primary_key"]),
             strict=False,
         )
