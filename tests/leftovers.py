@@ -51,11 +51,12 @@ def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
 WORDS = [
     *_words("orm", {"sqlalchemy"}, "DeclarativeBase", r"Mapped\[datetime"),
     *_words("orm", {"sqlmodel"}, "sqlmodel"),
-    *_words("database", {"postgresql", "neon"}, "asyncpg", "postgres", "jsonb", r"\bcompose\b"),
+    # The tests of every project have a URL that is refused for its driver.
+    *_words("database", {"postgresql", "neon"}, "asyncpg", r"postgres(?!ql://)", "jsonb"),
+    *_words("database", {"postgresql", "neon", "mysql"}, r"\bcompose\b"),
     *_words("database", {"mysql"}, "aiomysql", "mariadb", r"mysql(?!://)"),
     *_words("database", {"neon"}, r"\bneon\b", r"\bpooler", "unpooled"),
     *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),
-    # The tests of every project have a URL that is refused for its driver.
     *_words("sessions", {"both"}, r"psycopg(?!://)", r"\bsync_(?!engine)", r"Sync[A-Z]"),
     *_words("primary_key", {"uuid7"}, "uuid[-_]utils", "uuid_?7"),
     *_words("primary_key", {"uuid4"}, "uuid_?4"),

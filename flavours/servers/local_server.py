@@ -390,7 +390,7 @@ class ServerProcess(ABC):
             )
 
     def _surroundings(self) -> dict[str, Any]:
-        # LC_ALL: `transient` reads English, and macOS refuses to run PostgreSQL without a locale.
+        # LC_ALL: `transient` reads English, and on macOS servers refuse to run without a locale.
         environment = {**os.environ, "LC_ALL": "C"}
         return {"stdin": subprocess.DEVNULL, "cwd": self.home, "env": environment, **account()}
 

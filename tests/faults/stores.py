@@ -246,6 +246,29 @@ class Neon(PostgreSQL):
             "DATABASE_URL_UNPOOLED": self._direct.url,
         }
 
+    @asynccontextmanager
+    async def full(self) -> AsyncIterator[None]:
+        async with super().full():
+            yield
+        # A pooler that was refused asks its server again later, and refuses until then.
+        async with asyncio.timeout(STOP_SECONDS):
+            while not await self._is_served():
+                await asyncio.sleep(0.1)
+
+    async def _is_served(self) -> bool:
+        url = self._pooled.url.partition("?")[0]
+        try:
+            connection = await asyncpg.connect(url, ssl="require", statement_cache_size=0)
+        except asyncpg.PostgresError:
+            return False
+        try:
+            await connection.execute("SELECT 1")
+        except asyncpg.PostgresError:
+            return False
+        finally:
+            await connection.close()
+        return True
+
     @contextmanager
     def through(self, port: int) -> Iterator[str]:
         with super().through(port) as url:
