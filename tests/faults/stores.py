@@ -26,6 +26,7 @@ import psutil
 import pymysql
 from servers.local_mariadb import LocalMariaDB
 from servers.local_postgres import LocalPostgres
+from servers.local_server import LocalServer
 
 from tests.pooler import DIRECT, POOLED, PgBouncer, issue_certificate
 
@@ -87,18 +88,22 @@ class Server(Store):
     #: What a client is told when the server is there, and says nothing.
     silence: ClassVar[tuple[int, str]] = (503, "database-unavailable")
 
-    @abstractmethod
+    _server: LocalServer
+
     def crash(self) -> None:
         """Kill the server, and start it again as it would be after a crash."""
+        os.kill(self._server.pid, signal.SIGKILL)
+        self._server.restart()
 
     @abstractmethod
     def processes(self) -> list[psutil.Process]:
         """Those that serve the application, the one that makes the others first."""
 
     @property
-    @abstractmethod
     def address(self) -> tuple[str, int]:
         """Where it listens."""
+        url = urlsplit(self._server.url)
+        return str(url.hostname), int(url.port or 0)
 
     @abstractmethod
     def through(self, port: int) -> AbstractContextManager[str]:
@@ -177,18 +182,9 @@ class PostgreSQL(Server):
             await connection.execute(f"SELECT 1 FROM {table} WHERE id = {key} FOR UPDATE")
             yield
 
-    @property
-    def address(self) -> tuple[str, int]:
-        url = urlsplit(self._server.url)
-        return str(url.hostname), int(url.port or 0)
-
     @contextmanager
     def through(self, port: int) -> Iterator[str]:
         yield self._server.url.replace(f":{self.address[1]}/", f":{port}/")
-
-    def crash(self) -> None:
-        os.kill(self._server.pid, signal.SIGKILL)
-        self._server.restart()
 
     def processes(self) -> list[psutil.Process]:
         server = psutil.Process(self._server.pid)
@@ -317,18 +313,9 @@ class MariaDB(Server):
             connection.cursor().execute(f"SELECT 1 FROM {table} WHERE id = {key} FOR UPDATE")
             yield
 
-    @property
-    def address(self) -> tuple[str, int]:
-        url = urlsplit(self._server.url)
-        return str(url.hostname), int(url.port or 0)
-
     @contextmanager
     def through(self, port: int) -> Iterator[str]:
         yield self.environment["DATABASE_URL"].replace(f":{self.address[1]}/", f":{port}/")
-
-    def crash(self) -> None:
-        os.kill(self._server.pid, signal.SIGKILL)
-        self._server.restart()
 
     def processes(self) -> list[psutil.Process]:
         return [psutil.Process(self._server.pid)]
