@@ -93,6 +93,11 @@ class Process:
         self.running.kill()
         self._wait()
 
+    def crash(self) -> None:
+        """Kill it, and start it again as whoever runs it would."""
+        self.kill()
+        self.start()
+
     async def stop(self) -> None:
         """End it as a deployment does."""
         self.running.terminate()

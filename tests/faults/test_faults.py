@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -21,14 +23,25 @@ on_servers = pytest.mark.parametrize(
 )
 
 
-async def fill_pool(bank: Application, number: int) -> None:
-    """Have the application hold so many connections, idle."""
+@asynccontextmanager
+async def connections_in_use(bank: Application, number: int) -> AsyncIterator[None]:
+    """Keep so many connections of the application busy in the block; after it, they are idle."""
     asked = [
-        asyncio.create_task(bank.send("GET", "/teller/total?gate=full")) for _ in range(number)
+        asyncio.create_task(bank.send("GET", "/teller/total?gate=busy")) for _ in range(number)
     ]
-    await bank.arrivals("full", number)
-    await bank.open_gate("full")
+    await bank.arrivals("busy", number)
+    yield
+    await bank.open_gate("busy")
     assert all(answer.is_done for answer in await asyncio.gather(*asked))
+
+
+async def kill_under_load(bank: Application, ledger: Ledger, kill: Callable[[], None]) -> None:
+    """Kill twice what is at work, and see each time that the work goes on."""
+    async with load(ledger, bank):
+        for _ in range(2):
+            await ledger.progress(40)
+            await asyncio.to_thread(kill)
+        await ledger.progress(40)
 
 
 def test_every_database_is_broken() -> None:
@@ -42,11 +55,7 @@ def test_every_database_is_broken() -> None:
 async def test_a_server_is_killed_under_load(store: Server, bank: Serving) -> None:
     async with bank() as application:
         ledger = await Ledger.of(application)
-        async with load(ledger, application):
-            for _ in range(2):
-                await ledger.progress(40)
-                await asyncio.to_thread(store.crash)
-            await ledger.progress(40)
+        await kill_under_load(application, ledger, store.crash)
         assert {*ledger.answers} <= {200, 201, 204, 409, 412, 503}
         await see_that_all_is_well(application, ledger, store)
 
@@ -54,12 +63,7 @@ async def test_a_server_is_killed_under_load(store: Server, bank: Serving) -> No
 async def test_the_application_is_killed_under_load(store: Store, bank: Serving) -> None:
     async with bank() as application:
         ledger = await Ledger.of(application)
-        async with load(ledger, application):
-            for _ in range(2):
-                await ledger.progress(40)
-                application.process.kill()
-                application.process.start()
-            await ledger.progress(40)
+        await kill_under_load(application, ledger, application.process.crash)
         assert {*ledger.answers} <= {0, 200, 201, 204, 409, 412}
         await see_that_all_is_well(application, ledger, store)
 
@@ -68,7 +72,8 @@ async def test_the_application_is_killed_under_load(store: Store, bank: Serving)
 async def test_connections_are_terminated_while_idle(store: Server, bank: Serving) -> None:
     async with bank() as application:
         ledger = await Ledger.of(application)
-        await fill_pool(application, 5)
+        async with connections_in_use(application, 5):
+            pass
         await store.terminate()
         await see_that_all_is_well(application, ledger, store)
 
@@ -120,19 +125,14 @@ async def test_a_commit_is_lost_on_the_way(store: Server, bank: Serving, what: s
 async def test_the_pool_is_exhausted(store: Store, bank: Serving) -> None:
     async with bank(pool_size=2, max_overflow=0, pool_timeout=0.2) as application:
         ledger = await Ledger.of(application)
-        held = [
-            asyncio.create_task(application.send("GET", "/teller/total?gate=held"))
-            for _ in range(2)
-        ]
-        await application.arrivals("held", 2)
-        for to in ("transfers", "units"):
-            answer = await application.transfer(to, to=to)
-            assert (answer.status, answer.error) == (503, "database-unavailable")
-            assert "retry-after" in answer.headers
-            ledger.transfers[to] = Outcome.REFUSED
-        assert (await application.send("GET", f"/accounts/{application.accounts[0]}")).status == 503
-        await application.open_gate("held")
-        assert all(answer.is_done for answer in await asyncio.gather(*held))
+        async with connections_in_use(application, 2):
+            for to in ("transfers", "units"):
+                answer = await application.transfer(to, to=to)
+                assert (answer.status, answer.error) == (503, "database-unavailable")
+                assert "retry-after" in answer.headers
+                ledger.transfers[to] = Outcome.REFUSED
+            account = f"/accounts/{application.accounts[0]}"
+            assert (await application.send("GET", account)).status == 503
         await see_that_all_is_well(application, ledger, store)
 
 
@@ -167,7 +167,8 @@ async def test_the_server_is_paused(store: Server, bank: Serving) -> None:
     limits = {"pool_timeout": 1, "connect_timeout": 2, "statement_timeout": 1, "retry_for": 0.5}
     async with bank(**limits, health_timeout=0.5, quiet=False) as application:
         ledger = await Ledger.of(application)
-        await fill_pool(application, 5)
+        async with connections_in_use(application, 5):
+            pass
         begun = asyncio.create_task(application.transfer("begun", gate="begun"))
         await application.arrivals("begun")
         with store.paused():
