@@ -79,7 +79,7 @@ def main(samples: Iterable[Any]) -> None:
     dialect = MySQLDialect_aiomysql()
     for sample in samples:
         repository = sample.repository
-        model, owner = repository.model, repository.owner_column
+        model, owner = repository.model, repository.owner_field
         for statement in (*of_rows(model, owner, repository), *of_relations(model, owner)):
             print(" ".join(str(statement.compile(dialect=dialect)).split()))
 

@@ -101,7 +101,7 @@ async def read_all(database: Any, sample: Any, count: int) -> None:
     owners = {None}
     found = 0
     async with database.reading() as session:
-        if column := sample.repository.owner_column:
+        if column := sample.repository.owner_field:
             owners = set(await session.scalars(select(getattr(model, column))))
         for owner in owners:
             rows = sample.open(session, owner)
