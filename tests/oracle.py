@@ -14,9 +14,9 @@ from typing import Any
 # ---- What is offered
 
 CHOICES: dict[str, list[Any]] = {
-    "orm": ["sqlalchemy", "sqlmodel"],
-    "database": ["postgresql", "neon", "mysql", "sqlite"],
-    "primary_key": ["integer", "uuid4", "uuid7"],
+    "orm": ["sqlalchemy", "sqlmodel", "beanie"],
+    "database": ["postgresql", "neon", "mysql", "sqlite", "mongodb"],
+    "primary_key": ["integer", "uuid4", "uuid7", "objectid"],
     "sessions": ["async", "both"],
     "api": [True, False],
     "ci": ["github", "none"],
@@ -30,29 +30,54 @@ SUPPORTED = {
         for database in ("postgresql", "neon", "mysql", "sqlite")
     }
     for orm in ("sqlalchemy", "sqlmodel")
-}
+} | {"beanie": {"mongodb": {"objectid", "uuid4", "uuid7"}}}
 
 # Everything that somebody might ask for.
 ORMS = ["sqlalchemy", "sqlmodel", "beanie", "prisma", "prisma-typescript", "django"]
 DATABASES = ["postgresql", "neon", "mysql", "sqlite", "mongodb", "oracle"]
 PRIMARY_KEYS = ["integer", "uuid4", "uuid7", "objectid"]
 
+# What people ask for that cannot go together, each with the advice that they get.
+_CHOOSE_MONGODB = "choose the database mongodb, or the ORM sqlalchemy or sqlmodel"
+_CHOOSE_SQL = "choose the ORM beanie, or the database postgresql, neon, mysql or sqlite"
+_NO_COUNTED_KEYS = "MongoDB does not count keys; choose uuid7, uuid4 or objectid"
+_NO_OBJECT_IDS = (
+    "an ObjectId is a key of MongoDB, which the ORM beanie is for; "
+    "choose uuid7, which is ordered by time as well, uuid4 or integer"
+)
 
-def wrong_question(orm: str, database: str, primary_key: str) -> str | None:
-    """The question whose answer is refused; None for a triple that works."""
+
+def refusal(orm: str, database: str, primary_key: str) -> tuple[str, str] | None:
+    """The question whose answer is refused, and what is said; None for a triple that works."""
     if orm not in SUPPORTED:
-        return "orm"
+        return "orm", f"'{orm}' is not in"
     if database not in SUPPORTED[orm]:
-        return "database"
-    return None if primary_key in SUPPORTED[orm][database] else "primary_key"
+        if database not in CHOICES["database"]:
+            return "database", f"'{database}' is not in"
+        return "database", _CHOOSE_MONGODB if orm == "beanie" else _CHOOSE_SQL
+    if primary_key not in SUPPORTED[orm][database]:
+        return "primary_key", _NO_COUNTED_KEYS if orm == "beanie" else _NO_OBJECT_IDS
+    return None
+
+
+def possible(answers: Mapping[str, Any]) -> bool:
+    """Whether a project can be made with these answers."""
+    triple = {name: answers[name] for name in ("orm", "database", "primary_key")}
+    return refusal(**triple) is None and answers["sessions"] in SESSIONS[answers["orm"]]
 
 
 def _combine(questions: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(questions, answers, strict=True)) for answers in product(*questions.values())]
 
 
+def _in_turn(answers: list[Any], turn: int) -> Any:
+    return answers[turn % len(answers)]
+
+
 ASKED = _combine({"orm": ORMS, "database": DATABASES, "primary_key": PRIMARY_KEYS})
-TRIPLES = [triple for triple in ASKED if wrong_question(**triple) is None]
+TRIPLES = [triple for triple in ASKED if refusal(**triple) is None]
+# PyMongo's driver for Beanie is the async one.
+SESSIONS = {orm: ["async"] if orm == "beanie" else CHOICES["sessions"] for orm in SUPPORTED}
 SWITCHES = _combine({name: CHOICES[name] for name in ("api", "ci")})
 # With this one, everything is rendered. The other starters are data: each goes with every triple,
 # and takes the switches in turn, so that it meets every answer of every question. Sessions take
@@ -60,7 +85,7 @@ SWITCHES = _combine({name: CHOICES[name] for name in ("api", "ci")})
 WHOLE = {"tasks"}
 COMBINATIONS = [
     triple
-    | {"sessions": CHOICES["sessions"][(turn // 2 + place) % 2]}
+    | {"sessions": _in_turn(SESSIONS[triple["orm"]], turn // 2 + place)}
     | switches
     | {"starter": starter}
     for turn, triple in enumerate(TRIPLES)
@@ -157,6 +182,12 @@ REFUSALS = [
     ),
     Refusal("a package that ends in a line break", {"package": "acme\n"}, "is not a package name"),
     Refusal("no ORM", {"orm": ""}, "Invalid choice for 'orm'"),
+    Refusal(
+        "sync sessions where there are none",
+        {"orm": "beanie", "sessions": "both"},
+        "Invalid choice for 'sessions': Beanie is async only; "
+        "choose async, and wait for it in a script with asyncio.run",
+    ),
     Refusal("an unknown starter", {"starter": "shop2"}, "Invalid choice for 'starter'"),
     Refusal("an unknown service", {"ci": "gitlab"}, "Invalid choice for 'ci'"),
     Refusal(

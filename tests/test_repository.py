@@ -58,8 +58,11 @@ def test_the_oracle_knows_every_choice(questions: dict[str, Any]) -> None:
         if isinstance(question, dict) and "choices" in question
     }
     values = {
-        name: {*(choices.values() if isinstance(choices, dict) else choices)}
-        for name, choices in offered.items()
+        name: {choice["value"] if isinstance(choice, dict) else choice for choice in choices}
+        for name, choices in (
+            (name, found.values() if isinstance(found, dict) else found)
+            for name, found in offered.items()
+        )
     }
     assert values == {name: {*oracle.CHOICES[name]} for name in values}
     assert {*oracle.CHOICES} - {*values} == {"api"}
