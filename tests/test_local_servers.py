@@ -17,13 +17,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+import pymongo.errors
 import pymysql
 import pytest
+from pymongo import MongoClient
 from servers import local_server
 from servers.local_mariadb import LocalMariaDB
+from servers.local_mongodb import LocalMongoDB
 from servers.local_postgres import LocalPostgres
 from servers.local_server import LocalServer, LocalServerError
 
@@ -61,15 +65,35 @@ def ask_mariadb(url: str, *statements: str) -> list[object]:
         return answers
 
 
+Mongo = MongoClient[dict[str, Any]]
+
+
+def ask_mongodb(url: str, *statements: Callable[[Mongo], object]) -> list[object]:
+    with Mongo(url, serverSelectionTimeoutMS=5000) as client:
+        return [statement(client) for statement in statements]
+
+
+def options_of_mongodb(client: Mongo) -> Any:
+    return client.admin.command("getCmdLineOpts")["parsed"]
+
+
+def in_a_transaction(client: Mongo) -> None:
+    with client.start_session() as session, session.start_transaction():
+        client["kept"]["t"].insert_one({"n": 7}, session=session)
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of server, and what is said to it in its own way."""
 
     server: type[LocalServer]
     query: Callable[..., list[object]]
-    data: str
-    is_durable: str
-    wrong_password: type[Exception]
+    ping: Any  # is answered with 1
+    write: tuple[Any, ...]
+    read: Any  # is answered with the 7 that was written
+    data: Any
+    is_durable: Any
+    wrong_password: tuple[type[Exception], str]
     wrong_setting: tuple[dict[str, str], str]
 
     def home(self, url: str) -> Path:
@@ -80,22 +104,44 @@ class Kind:
         return self.server.process.prefix
 
 
+SQL: dict[str, Any] = {
+    "ping": "select 1",
+    "write": ("create table t (n int)", "insert into t values (7)"),
+    "read": "select n from t",
+}
+
 KINDS = [
     Kind(
         LocalPostgres,
         ask_postgres,
-        "show data_directory",
-        "select current_setting('fsync') = 'on'",
-        asyncpg.InvalidPasswordError,
-        ({"shared_buffers": "many"}, 'invalid value for parameter "shared_buffers": "many"'),
+        **SQL,
+        data="show data_directory",
+        is_durable="select current_setting('fsync') = 'on'",
+        wrong_password=(asyncpg.InvalidPasswordError, "password"),
+        wrong_setting=(
+            {"shared_buffers": "many"},
+            'invalid value for parameter "shared_buffers": "many"',
+        ),
     ),
     Kind(
         LocalMariaDB,
         ask_mariadb,
-        "select @@datadir",
-        "select @@innodb_flush_log_at_trx_commit = 1 and @@innodb_doublewrite",
-        pymysql.err.OperationalError,
-        ({"max-conections": "23"}, "unknown variable 'max-conections=23'"),
+        **SQL,
+        data="select @@datadir",
+        is_durable="select @@innodb_flush_log_at_trx_commit = 1 and @@innodb_doublewrite",
+        wrong_password=(pymysql.err.OperationalError, "password"),
+        wrong_setting=({"max-conections": "23"}, "unknown variable 'max-conections=23'"),
+    ),
+    Kind(
+        LocalMongoDB,
+        ask_mongodb,
+        ping=lambda client: client.admin.command("ping")["ok"],
+        write=(in_a_transaction,),
+        read=lambda client: client["kept"]["t"].find_one()["n"],
+        data=lambda client: options_of_mongodb(client)["storage"]["dbPath"],
+        is_durable=lambda client: "checkpoint_sync=false" not in str(options_of_mongodb(client)),
+        wrong_password=(pymongo.errors.OperationFailure, "Authentication failed"),
+        wrong_setting=({"maxConections": "23"}, "Unknown --setParameter 'maxConections'"),
     ),
 ]
 
@@ -175,14 +221,15 @@ def test_starts_in_a_moment_and_answers(kind: Kind) -> None:
     started = time.monotonic()
     with kind.server() as server:
         assert time.monotonic() - started < 10
-        assert kind.query(server.url, "select 1", kind.is_durable) == [1, False]
+        assert kind.query(server.url, kind.ping, kind.is_durable) == [1, False]
 
 
 def test_refuses_another_password(kind: Kind) -> None:
     with kind.server() as server:
         password = str(urlsplit(server.url).password)
-        with pytest.raises(kind.wrong_password, match="password"):
-            kind.query(server.url.replace(password, f"x{password}"), "select 1")
+        error, said = kind.wrong_password
+        with pytest.raises(error, match=said):
+            kind.query(server.url.replace(password, f"x{password}"), kind.ping)
 
 
 def test_stop_leaves_nothing_behind(kind: Kind) -> None:
@@ -199,13 +246,13 @@ def test_stop_leaves_nothing_behind(kind: Kind) -> None:
 
 def test_a_kept_server_keeps_its_rows(kind: Kind, kept: Path) -> None:
     with kind.server(kept) as server:
-        kind.query(server.url, "create table t (n int)", "insert into t values (7)")
+        kind.query(server.url, *kind.write)
         assert kind.query(server.url, kind.is_durable) == [True]
         password = kind.home(server.url) / "password"
         assert stat.S_IMODE(password.stat().st_mode) == 0o600
         url = server.url
     with kind.server(kept) as server:
-        assert kind.query(server.url, "select n from t") == [7]
+        assert kind.query(server.url, kind.read) == [7]
         assert urlsplit(server.url).password == urlsplit(url).password
 
 
@@ -216,7 +263,7 @@ def test_a_second_server_in_the_folder_is_refused_in_a_sentence(kind: Kind, kept
         assert "already running" in str(refused.value)
         assert f"process {server.pid}, port " in str(refused.value)
         assert "\n" not in str(refused.value)
-        assert kind.query(server.url, "select 1") == [1]
+        assert kind.query(server.url, kind.ping) == [1]
 
 
 @pytest.mark.parametrize("kill", [os.kill, os.killpg])
@@ -240,11 +287,11 @@ def test_ends_when_its_starter_is_killed_though_a_forked_child_lives(kind: Kind)
 
 def test_a_kept_folder_is_free_again_when_its_starter_was_killed(kind: Kind, kept: Path) -> None:
     process, url, pid = starter(kind, kept)
-    kind.query(url, "create table t as select 1 n")
+    kind.query(url, *kind.write)
     process.kill()
     process.wait()
     with kind.server(kept) as server:
-        assert kind.query(server.url, "select n from t") == [1]
+        assert kind.query(server.url, kind.read) == [7]
     assert not is_alive(pid)
 
 
@@ -269,7 +316,7 @@ def test_the_supervisor_does_not_heed_the_terminal(kind: Kind, number: int) -> N
         assert server._supervisor
         server._supervisor.send_signal(number)
         time.sleep(0.2)
-        assert kind.query(server.url, "select 1") == [1]
+        assert kind.query(server.url, kind.ping) == [1]
 
 
 def test_the_supervisor_cleans_up_at_sigterm(kind: Kind) -> None:
@@ -285,16 +332,16 @@ def test_the_supervisor_cleans_up_at_sigterm(kind: Kind) -> None:
 def test_restart_after_a_crash_keeps_committed_rows(kind: Kind, durable: bool) -> None:
     settings = {"synchronous_commit": "on"} if kind.server is LocalPostgres else {}
     with kind.server(durable=durable, settings=settings) as server:
-        kind.query(server.url, "create table t (n int)", "insert into t values (7)")
+        kind.query(server.url, *kind.write)
         url, pid = server.url, server.pid
         os.kill(pid, signal.SIGKILL)
         assert eventually(lambda: not Path(f"/proc/{pid}").exists())
         server.restart()
         assert server.url == url
         assert server.pid != pid
-        assert kind.query(url, "select n from t") == [7]
+        assert kind.query(url, kind.read) == [7]
         server.restart()
-        assert kind.query(url, "select n from t") == [7]
+        assert kind.query(url, kind.read) == [7]
         home = kind.home(url)
         os.kill(server.pid, signal.SIGKILL)
     assert not home.exists()
@@ -317,7 +364,7 @@ def test_a_server_is_run_from_the_command_line(kind: Kind, kept: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
     )
     assert process.stdout
-    assert kind.query(process.stdout.readline().strip(), "select 1") == [1]
+    assert kind.query(process.stdout.readline().strip(), kind.ping) == [1]
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10) == ("", "")
 
@@ -401,4 +448,82 @@ def test_without_mariadb_a_sentence_says_how_to_install_it(monkeypatch: pytest.M
     assert "\n" not in str(error.value)
     said = "apt-get install --no-install-recommends mariadb-server-core mariadb-client-core"
     for way in (said, "brew install mariadb", "TEST_DATABASE_URL"):
+        assert way in str(error.value)
+
+
+# ---- MongoDB alone
+
+
+def test_mongodb_keeps_to_itself_and_takes_little_room() -> None:
+    with LocalMongoDB() as server:
+        options, members, size = ask_mongodb(
+            server.url,
+            options_of_mongodb,
+            lambda client: client.admin.command("replSetGetConfig")["config"]["members"],
+            lambda client: client.admin.command("serverStatus")["wiredTiger"]["cache"][
+                "maximum bytes configured"
+            ],
+        )
+        assert isinstance(options, dict)
+        assert options["net"]["bindIp"] == "127.0.0.1"
+        assert options["net"]["unixDomainSocket"] == {"enabled": False}
+        assert isinstance(members, list)
+        assert [member["host"] for member in members] == [server.url.split("@")[1].split("/")[0]]
+        assert size == 2**28
+        data = Path(options["storage"]["dbPath"])
+        assert sum(file.stat().st_size for file in data.rglob("*") if file.is_file()) < 2**25
+
+
+def test_nobody_comes_to_mongodb_without_a_password() -> None:
+    with LocalMongoDB() as server:
+        address = server.url.partition("@")[2].partition("/")[0]
+        with (
+            Mongo(f"mongodb://{address}/?directConnection=true") as client,
+            pytest.raises(pymongo.errors.OperationFailure, match="requires authentication"),
+        ):
+            client.admin.command("createUser", "somebody", pwd="x", roles=["root"])
+
+
+def test_settings_win_over_the_defaults_of_mongodb() -> None:
+    def collecting(client: Mongo) -> object:
+        name = "diagnosticDataCollectionEnabled"
+        return client.admin.command({"getParameter": 1, name: True})[name]
+
+    with LocalMongoDB(settings={"diagnosticDataCollectionEnabled": "true"}) as server:
+        assert ask_mongodb(server.url, collecting) == [True]
+
+
+def test_a_kept_mongodb_is_itself_at_any_port(kept: Path) -> None:
+    ports = set()
+    for number in range(3):
+        with LocalMongoDB(kept) as server:
+            assert ask_mongodb(
+                server.url, lambda client: client["kept"]["t"].count_documents({})
+            ) == [number]
+            ask_mongodb(server.url, in_a_transaction)
+            ports.add(urlsplit(server.url).port)
+    assert len(ports) > 1
+
+
+def test_mongodb_is_the_machines_before_it_is_the_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = tmp_path / "mongod"
+    machines.touch(mode=0o755)
+    wheels = LocalMongoDB.find_programs()["mongod"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert LocalMongoDB.find_programs() == {"mongod": str(machines)}
+    machines.unlink()
+    assert LocalMongoDB.find_programs() == {"mongod": wheels}
+    assert "fiftyone" in Path(wheels).parts
+    assert "fiftyone" not in sys.modules
+
+
+def test_without_mongodb_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(LocalServerError) as error:
+        LocalMongoDB().start()
+    assert "\n" not in str(error.value)
+    for way in ("uv sync", "TEST_MONGODB_URI"):
         assert way in str(error.value)

@@ -282,7 +282,10 @@ class ServerProcess(ABC):
 
     @abstractmethod
     def creation(self, data: Path) -> list[str | Path]:
-        """Return the command that makes the data of a new server in the empty folder `data`."""
+        """Return the command that makes the data of a new server in the empty folder `data`.
+
+        Nothing, if the server does that itself when it finds the folder empty.
+        """
 
     @abstractmethod
     def prepare(self) -> None:
@@ -295,6 +298,12 @@ class ServerProcess(ABC):
     @abstractmethod
     def is_ready(self, pid: int) -> bool:
         """Whether the server that runs as `pid` accepts connections."""
+
+    def settle(self, port: int) -> None:  # noqa: B027 - most servers need none of it
+        """Do what has to be done on the server itself, after each start.
+
+        Raises LocalServerError if that fails.
+        """
 
     def start(self) -> dict[str, str | int]:
         """Start the server, or start it again on its port, and return the answer to the parent."""
@@ -341,7 +350,11 @@ class ServerProcess(ABC):
         password.write_text(secrets.token_hex(16))
         give(data)
         give(password)
-        command = self.creation(data)
+        if command := self.creation(data):
+            self._complete(command)
+        data.rename(self.home / "data")  # last: who is interrupted leaves no half of a server
+
+    def _complete(self, command: list[str | Path]) -> None:
         done = subprocess.run(
             command,
             stdout=subprocess.DEVNULL,
@@ -354,7 +367,6 @@ class ServerProcess(ABC):
         if done.returncode != 0:
             program = Path(command[0]).name
             raise LocalServerError(f"{program} failed in {self.home}:\n{_last_lines(done.stderr)}")
-        data.rename(self.home / "data")  # last: who is interrupted leaves no half of a server
 
     def _launch(self) -> "subprocess.Popen[bytes]":
         """Run the server until it is ready, again if what kept it from that passes by itself."""
@@ -364,6 +376,7 @@ class ServerProcess(ABC):
             port = self._port or _free_port()
             process = self._process = self._spawn(self.command(port))
             if self._becomes_ready(process):
+                self.settle(port)
                 self._port = port
                 return process
             self._stop()
