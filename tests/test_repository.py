@@ -98,8 +98,8 @@ def test_ci_is_the_script() -> None:
 
 def test_the_servers_of_projects_are_installed_here(workshop: Workshop) -> None:
     """What a project's workflow installs, the tests of the template need, too."""
-    for database in oracle.CHOICES["database"]:
-        workflow = workshop.render(database=database) / ".github" / "workflows" / "ci.yml"
+    for triple in {triple["database"]: triple for triple in oracle.TRIPLES}.values():
+        workflow = workshop.render(**triple) / ".github" / "workflows" / "ci.yml"
         for packages in re.findall(r"--no-install-recommends (.*)", workflow.read_text("utf-8")):
             assert [name for name in packages.split() if name not in text(SERVERS)] == []
 
