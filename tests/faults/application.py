@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.stores import Store
+from tests.faults.store import Key, Store
 
 SERVED = Path(__file__).with_name("served.py")
 
@@ -27,7 +27,16 @@ BALANCE = 1_000_000
 LOST_TRACK = ("Traceback", "never retrieved", "never awaited", "garbage collector")
 
 # What a server is made of, and where it is, is not for clients.
-SECRETS = ("127.0.0.1", "postgres", "asyncpg", "sqlite", "sqlalchemy", "select", "update ")
+SECRETS = (
+    "127.0.0.1",
+    "asyncpg",
+    "mongo",
+    "postgres",
+    "select",
+    "sqlalchemy",
+    "sqlite",
+    "update ",
+)
 
 
 @dataclass(frozen=True)
@@ -56,16 +65,18 @@ class Process:
         self,
         python: Path,
         project: Path,
-        environment: dict[str, str],
+        store: Store,
+        settings: dict[str, str],
         prefix: Sequence[str] = (),
     ) -> None:
         # Ours, so that whoever connects between two processes waits for the second.
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.address: tuple[str, int] = self.listener.getsockname()
         self.log = project.parent / f"{self.address[1]}.log"
-        self._command = [*prefix, str(python), str(SERVED), str(self.listener.fileno())]
+        served = [str(SERVED), str(self.listener.fileno()), store.additions]
+        self._command = [*prefix, str(python), *served]
         self._project = project
-        self._environment = environment
+        self._environment = surroundings(python, project, store) | settings
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -118,9 +129,9 @@ class Process:
 class Application:
     """A customer's way to a process of the application: requests, and their answers."""
 
-    customer: int
-    accounts: list[int]
-    labels: list[int]
+    customer: Key
+    accounts: list[Key]
+    labels: list[Key]
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -202,7 +213,7 @@ async def serving(
     What is not `quiet` may complain in its log; else it has not lost track of anything.
     """
     variables = {f"DATABASE_{name.upper()}": str(value) for name, value in settings.items()}
-    process = Process(python, project, surroundings(python, project, store) | variables, prefix)
+    process = Process(python, project, store, variables, prefix)
     try:
         process.start()
         application = Application(process)

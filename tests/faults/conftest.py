@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.faults.application import Application, serving, surroundings
-from tests.faults.stores import STORES, Store
+from tests.faults.store import Store
+from tests.faults.stores import STORES
 from tests.workshop import Workshop
 
 MODEL = yaml.safe_load(Path(__file__).with_name("bank.yml").read_text("utf-8"))
@@ -29,19 +29,17 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session", params=STORES, ids=lambda kind: kind.answer)
+@pytest.fixture(scope="session", params=STORES, ids=lambda kind: kind.name)
 def store(request: pytest.FixtureRequest, workshop: Workshop, python: Path) -> Iterator[Store]:
-    """A database that is up, with the tables of the bank."""
-    folder = workshop.room(request.param.answer)
+    """A database that is up, migrated."""
+    folder = workshop.room(request.param.name)
     store: Store = request.param(folder)
-    project = shutil.copytree(
-        workshop.render(**MODEL | {"database": store.answer}), folder / "project"
-    )
+    project = shutil.copytree(workshop.render(**MODEL | store.answers), folder / "project")
     store.start()
     try:
         command = [str(python), "-c", "from bank.cli import app; app()", "db", "upgrade"]
         subprocess.run(command, cwd=project, env=surroundings(python, project, store), check=True)
-        asyncio.run(_doom(store))
+        asyncio.run(store.doom())
         yield store
     finally:
         store.stop()
@@ -52,7 +50,3 @@ def store(request: pytest.FixtureRequest, workshop: Workshop, python: Path) -> I
 def bank(store: Store, python: Path) -> Serving:
     """What serves the bank on the database, with settings: `bank(pool_size=2)`."""
     return partial(serving, python, store.folder / "project", store)
-
-
-async def _doom(store: Store) -> Any:
-    return await store.rows(*store.doom, "SELECT 1")

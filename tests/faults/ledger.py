@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from enum import Enum
 from itertools import count
 from typing import Any
 
 from tests.faults.application import BALANCE, DEADLINE, Answer, Application
-from tests.faults.stores import Store
+from tests.faults.store import Key, Record, Store
 
 
 class Outcome(Enum):
@@ -62,8 +62,8 @@ class Ledger:
         self.customer = application.customer
         self.accounts: dict[str, Outcome] = {}
         self.transfers: dict[str, Outcome] = {}
-        self.labels: dict[int, Register] = {}
-        self.notes: dict[int, Register] = {}
+        self.labels: dict[Key, Register] = {}
+        self.notes: dict[Key, Register] = {}
         self.answers: Counter[int] = Counter()
         self._noted = asyncio.Condition()
 
@@ -98,47 +98,28 @@ class Ledger:
 
     async def audit(self, store: Store) -> None:
         """Compare what is there with what was answered, over a connection of our own."""
+        accounts = await store.records("accounts", owner_id=self.customer)
+        receipts = await store.records("receipts", owner_id=self.customer)
+        opened = Counter(str(each["name"]) for each in accounts if each["name"])
+        made = Counter(str(each["number"]) for each in receipts)
         faults = [
-            *_faults_of("account", self.accounts, await self._counts(store, "accounts", "name")),
-            *_faults_of(
-                "transfer", self.transfers, await self._counts(store, "receipts", "number")
-            ),
-            *await self._unbalanced(store),
-            *await self._unlike(store),
+            *_faults_of("account", self.accounts, opened),
+            *_faults_of("transfer", self.transfers, made),
+            *_unbalanced(accounts, receipts),
+            *await self._unlike(store, accounts),
         ]
         assert not faults, "\n".join(faults)
 
-    async def _counts(self, store: Store, table: str, column: str) -> dict[str, int]:
-        rows = await store.rows(
-            f"SELECT {column}, count(*) FROM {table} "
-            f"WHERE owner_id = {self.customer} AND {column} <> '' GROUP BY {column}"
-        )
-        return {str(name): int(number) for name, number in rows}
-
-    async def _unbalanced(self, store: Store) -> Iterable[str]:
-        """The accounts whose balance is not what the receipts say."""
-        rows = await store.rows(
-            f"SELECT id, balance, {BALANCE}"
-            " + (SELECT coalesce(sum(amount), 0) FROM receipts WHERE payee_id = accounts.id)"
-            " - (SELECT coalesce(sum(amount), 0) FROM receipts WHERE payer_id = accounts.id)"
-            f" FROM accounts WHERE owner_id = {self.customer} AND name = ''"
-        )
-        return [
-            f"account {key} has {balance}, not {expected}"
-            for key, balance, expected in rows
-            if balance != expected
-        ]
-
-    async def _unlike(self, store: Store) -> Iterable[str]:
+    async def _unlike(self, store: Store, accounts: Iterable[Record]) -> Iterable[str]:
         """The accounts whose note or whose labels are not what they were set to."""
-        notes = await store.rows(f"SELECT id, note FROM accounts WHERE owner_id = {self.customer}")
-        links = await store.rows("SELECT account_id, label_id FROM account_labels")
-        faults: list[str] = []
-        for key, note in notes:
-            labels = frozenset(label for account, label in links if account == key)
-            faults += self.notes[key].faults(note) if key in self.notes else ()
-            faults += self.labels[key].faults(labels) if key in self.labels else ()
-        return faults
+        notes = {account["id"]: account["note"] for account in accounts}
+        labels = await store.labels([*notes])
+        return [
+            fault
+            for registers, found in ((self.notes, notes), (self.labels, labels))
+            for key, register in registers.items()
+            for fault in register.faults(found[key])
+        ]
 
 
 class Client:
@@ -210,7 +191,19 @@ class Client:
         return result
 
 
-def _faults_of(kind: str, asked: dict[str, Outcome], found: dict[str, int]) -> Iterable[str]:
+def _unbalanced(accounts: Iterable[Record], receipts: Iterable[Record]) -> Iterable[str]:
+    """The accounts of the beginning whose balance is not what the receipts say."""
+    moved: Counter[Key] = Counter()
+    for receipt in receipts:
+        moved[receipt["payee_id"]] += receipt["amount"]
+        moved[receipt["payer_id"]] -= receipt["amount"]
+    for account in accounts:
+        expected = BALANCE + moved[account["id"]]
+        if not account["name"] and account["balance"] != expected:
+            yield f"account {account['id']} has {account['balance']}, not {expected}"
+
+
+def _faults_of(kind: str, asked: dict[str, Outcome], found: Mapping[str, int]) -> Iterable[str]:
     """What is there too seldom, or too often."""
     for name in {*asked, *found}:
         if name not in asked:

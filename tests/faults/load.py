@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from tests.faults.application import Application
 from tests.faults.ledger import Client, Ledger
-from tests.faults.stores import Store
+from tests.faults.store import Store
 
 CLIENTS = 4
 

@@ -1,14 +1,16 @@
 """The application that is broken: the generated API, and what somebody would add to it.
 
-    python served.py SOCKET
+    python served.py SOCKET ADDITIONS
 
-It runs in the folder of the project; SOCKET is the number of a listening socket that it inherits.
+It runs in the folder of the project. SOCKET is the number of a listening socket that it inherits;
+ADDITIONS names the module that says what is added in the words of the database.
 It ends when its standard input does, and so with whoever started it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import socket
 import sys
@@ -21,9 +23,8 @@ import uvicorn
 from bank.api.app import create_app
 from bank.api.auth import ADMIN, CurrentPrincipal, issue_token
 from bank.api.sessions import ReadSessionDep, WriteSessionDep
-from bank.database import Database, ReadSession, WriteSession
-from bank.errors import NotFound
-from bank.models.account import Account
+from bank.database import Database, WriteSession
+from bank.models.base import Key
 from bank.repositories import (
     AccountRepository,
     CustomerRepository,
@@ -33,9 +34,8 @@ from bank.repositories import (
 from bank.schemas import AccountCreate, CustomerCreate, LabelCreate, ReceiptCreate
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import func, select, text, update
 
-from tests.server import SLOW
+additions: Any = importlib.import_module(sys.argv[2])
 
 router = APIRouter(prefix="/teller")
 
@@ -68,37 +68,35 @@ class Order(BaseModel):
     """Money to be moved. Between the two accounts it may stop at a gate, or be slow."""
 
     number: str
-    payer_id: int
-    payee_id: int
+    payer_id: Key
+    payee_id: Key
     amount: int = 1
     gate: str | None = None
     slow: bool = False
 
 
-async def transfer(session: WriteSession, owner: int, order: Order) -> None:
+class Opened(BaseModel):
+    """Who has come, with what, and the token to say so."""
+
+    customer: Key
+    accounts: list[Key]
+    labels: list[Key]
+    token: str
+
+
+async def transfer(session: WriteSession, owner: Key, order: Order) -> None:
     """Change two accounts and write a receipt: three statements that belong together."""
-    await add(session, owner, order.payer_id, -order.amount)
+    await additions.add(session, owner, order.payer_id, -order.amount)
     if order.gate:
         await gates[order.gate].arrive()
     if order.slow:
-        await session.run(text(SLOW))
-    await add(session, owner, order.payee_id, order.amount)
+        await additions.be_slow(session)
+    await additions.add(session, owner, order.payee_id, order.amount)
     receipt = order.model_dump(include={"number", "payer_id", "payee_id", "amount"})
     await ReceiptRepository(session, owner=owner).create(ReceiptCreate(**receipt))
 
 
-async def add(session: WriteSession, owner: int, key: int, amount: int) -> None:
-    """Change a balance by what it is now, not by what it was when it was read."""
-    changed = await session.run(
-        update(Account)
-        .where(Account.id == key, Account.owner_id == owner, Account.deleted_at.is_(None))
-        .values(balance=Account.balance + amount, version=Account.version + 1)
-    )
-    if changed.rowcount != 1:
-        raise NotFound("Account", key)
-
-
-async def transfer_once(order: Order, owner: int, session: WriteSession) -> None:
+async def transfer_once(order: Order, owner: Key, session: WriteSession) -> None:
     """Move money, unless there is a receipt that it was moved."""
     receipts = ReceiptRepository(session, owner=owner)
     if not await receipts.count(number=order.number):
@@ -148,22 +146,19 @@ async def get_total(
     principal: CurrentPrincipal, session: ReadSessionDep, gate: str | None = None
 ) -> int:
     """Add up all balances; may stop at a gate, with a connection in hand."""
-    total = await sum_of_balances(session, principal.id)
-    if gate:
-        await gates[gate].arrive()
+
+    async def pause() -> None:
+        if gate:
+            await gates[gate].arrive()
+
+    total: int = await additions.sum_of_balances(session, principal.id, pause)
     return total
-
-
-async def sum_of_balances(session: ReadSession, owner: int) -> int:
-    """What a customer has."""
-    statement = select(func.sum(Account.balance)).where(Account.owner_id == owner)
-    return int((await session.run(statement)).scalar_one())
 
 
 @router.get("/slow")
 async def get_slowly(_: CurrentPrincipal, session: ReadSessionDep) -> None:
     """Ask what takes longer than anybody waits."""
-    await session.run(text(SLOW))
+    await additions.be_slow(session)
 
 
 @router.get("/gates/{name}")
@@ -179,7 +174,7 @@ async def open_gate(name: str) -> None:
 
 
 @router.post("/customers", status_code=201)
-async def open_accounts(request: Request, balances: list[int]) -> dict[str, Any]:
+async def open_accounts(request: Request, balances: list[int]) -> Opened:
     """Begin a scenario: a customer with accounts, labels to put on them, and a token."""
     database: Database = request.app.state.database
     async with database.transaction() as session:
@@ -191,7 +186,7 @@ async def open_accounts(request: Request, balances: list[int]) -> dict[str, Any]
         labels = LabelRepository(session)
         labelled = [(await labels.create(LabelCreate(name="A label"))).id for _ in range(4)]
     token = issue_token(request.app.state.settings, customer.id, [ADMIN])
-    return {"customer": customer.id, "accounts": keys, "labels": labelled, "token": token}
+    return Opened(customer=customer.id, accounts=keys, labels=labelled, token=token)
 
 
 def application() -> FastAPI:

@@ -13,7 +13,7 @@ from tests.faults.application import Application
 from tests.faults.conftest import Serving
 from tests.faults.ledger import Ledger, Outcome
 from tests.faults.load import load, see_that_all_is_well
-from tests.faults.stores import SQLite
+from tests.faults.sql import SQLite
 
 pytestmark = [
     pytest.mark.anyio,

@@ -1,0 +1,39 @@
+"""What somebody would add to the bank, said in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bank.database import ReadSession, WriteSession
+from bank.errors import NotFound
+from bank.models.account import Account
+from bank.models.base import Key
+from sqlalchemy import func, select, text, update
+
+from tests.server import SLOW
+
+
+async def add(session: WriteSession, owner: Key, key: Key, amount: int) -> None:
+    """Change a balance by what it is now, not by what it was when it was read."""
+    changed = await session.run(
+        update(Account)
+        .where(Account.id == key, Account.owner_id == owner, Account.deleted_at.is_(None))
+        .values(balance=Account.balance + amount, version=Account.version + 1)
+    )
+    if changed.rowcount != 1:
+        raise NotFound("Account", key)
+
+
+async def sum_of_balances(
+    session: ReadSession, owner: Key, pause: Callable[[], Awaitable[None]]
+) -> int:
+    """What a customer has. Pauses with a connection in hand."""
+    statement = select(func.sum(Account.balance)).where(Account.owner_id == owner)
+    total = int((await session.run(statement)).scalar_one())
+    await pause()
+    return total
+
+
+async def be_slow(session: ReadSession | WriteSession) -> None:
+    """Ask what takes longer than anybody waits."""
+    await session.run(text(SLOW))

@@ -1,0 +1,338 @@
+"""The databases that are asked in SQL: how each is started, read and broken."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import asyncpg
+import psutil
+import pymysql
+from servers.local_mariadb import LocalMariaDB
+from servers.local_postgres import LocalPostgres
+
+from tests.faults.store import (
+    DOOMED,
+    STOP_SECONDS,
+    Key,
+    Record,
+    Server,
+    ServerFullError,
+    Store,
+    Termination,
+)
+from tests.pooler import DIRECT, POOLED, PgBouncer, issue_certificate
+
+TOO_MANY_CONNECTIONS = 1040
+
+# A pooler that was refused by its server asks again soon.
+IMPATIENT = "server_login_retry = 0.2\n"
+
+
+class Tables(Store):
+    """A database that is asked in SQL."""
+
+    additions = "additions_sql"
+    #: What dooms; nothing where a commit refuses nothing.
+    doomsday: ClassVar[Sequence[str]] = ()
+
+    @abstractmethod
+    async def rows(self, *statements: str) -> Sequence[Record]:
+        """Run statements on a new connection, each by itself, and return the rows of the last."""
+
+    async def doom(self) -> None:
+        await self.rows(*self.doomsday, "SELECT 1")
+
+    async def records(self, of: str, **fields: Key) -> Sequence[Record]:
+        wanted = [f"{name} = {value}" for name, value in fields.items()]
+        return await self.rows(f"SELECT * FROM {of} WHERE {' AND '.join(wanted)}")
+
+    async def labels(self, accounts: Sequence[Key]) -> Mapping[Key, frozenset[Key]]:
+        keys = ", ".join(map(str, accounts))
+        links = await self.rows(f"SELECT * FROM account_labels WHERE account_id IN ({keys})")
+        found: dict[Key, set[Key]] = defaultdict(set)
+        for link in links:
+            found[link["account_id"]].add(link["label_id"])
+        return {key: frozenset(found[key]) for key in accounts}
+
+
+class TableServer(Tables, Server):
+    """One with a server, where a connection can be told to end another."""
+
+    @abstractmethod
+    async def terminate(self) -> None:
+        """End the connections of everybody else, and return when they are ended."""
+
+    @asynccontextmanager
+    async def terminable(self) -> AsyncIterator[tuple[dict[str, str], Termination]]:
+        yield {}, self.terminate
+
+
+class PostgreSQL(TableServer):
+    """PostgreSQL by itself."""
+
+    name = "postgresql"
+    answers: ClassVar[Mapping[str, str]] = {"database": "postgresql"}
+    defers = True
+    doomsday = (
+        "CREATE FUNCTION doom() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE foreign_key_violation; END $$",
+        "CREATE CONSTRAINT TRIGGER doom AFTER INSERT ON accounts DEFERRABLE INITIALLY DEFERRED "
+        f"FOR EACH ROW WHEN (NEW.name LIKE '{DOOMED}%') EXECUTE FUNCTION doom()",
+        "CREATE CONSTRAINT TRIGGER doom AFTER INSERT ON receipts DEFERRABLE INITIALLY DEFERRED "
+        f"FOR EACH ROW WHEN (NEW.number LIKE '{DOOMED}%') EXECUTE FUNCTION doom()",
+    )
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # What was committed must survive the death of the server, though not of the machine.
+        settings = {"deadlock_timeout": "50ms", "synchronous_commit": "on", "max_connections": "40"}
+        self._server = LocalPostgres(settings=settings)
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DATABASE_URL": self._server.url}
+
+    async def rows(self, *statements: str) -> Sequence[Record]:
+        async with self.connected() as connection:
+            found: list[list[Record]] = [
+                await connection.fetch(statement) for statement in statements
+            ]
+            return found[-1]
+
+    @asynccontextmanager
+    async def locking(self, of: str, key: Key) -> AsyncIterator[None]:
+        async with self.connected() as connection, connection.transaction():
+            await connection.execute(f"SELECT 1 FROM {of} WHERE id = {key} FOR UPDATE")
+            yield
+
+    @contextmanager
+    def through(self, port: int) -> Iterator[str]:
+        yield self._server.url.replace(f":{self.address[1]}/", f":{port}/")
+
+    def processes(self) -> list[psutil.Process]:
+        server = psutil.Process(self._server.pid)
+        return [server, *server.children(recursive=True)]
+
+    async def terminate(self) -> None:
+        await self.rows(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Any]:
+        try:
+            connection = await asyncpg.connect(self._server.url)
+        except asyncpg.TooManyConnectionsError as error:
+            raise ServerFullError from error
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+class Neon(PostgreSQL):
+    """PostgreSQL behind TLS and a pooler, which passes each transaction to one of few backends."""
+
+    name = "neon"
+    answers: ClassVar[Mapping[str, str]] = {"database": "neon"}
+    # A pooler that waits for its server keeps its clients waiting.
+    silence = (504, "statement-timeout")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # The pooler is not root's.
+        folder.chmod(0o711)
+        self._pooler = folder / "pooler"
+        self._pooler.mkdir()
+
+    def start(self) -> None:
+        super().start()
+        issue_certificate(self._pooler)
+        self._pooled = PgBouncer(self._server.url, self._pooler, POOLED + IMPATIENT)
+        self._direct = PgBouncer(self._server.url, self._pooler, DIRECT)
+        self._pooled.start()
+        self._direct.start()
+
+    def stop(self) -> None:
+        self._pooled.stop()
+        self._direct.stop()
+        super().stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self._pooled.url,
+            "DATABASE_URL_UNPOOLED": self._direct.url,
+        }
+
+    @asynccontextmanager
+    async def full(self) -> AsyncIterator[None]:
+        async with super().full():
+            yield
+        # A pooler that was refused asks its server again later, and refuses until then.
+        async with asyncio.timeout(STOP_SECONDS):
+            while not await self._is_served():
+                await asyncio.sleep(0.1)
+
+    async def _is_served(self) -> bool:
+        url = self._pooled.url.partition("?")[0]
+        try:
+            connection = await asyncpg.connect(url, ssl="require", statement_cache_size=0)
+        except asyncpg.PostgresError:
+            return False
+        try:
+            await connection.execute("SELECT 1")
+        except asyncpg.PostgresError:
+            return False
+        finally:
+            await connection.close()
+        return True
+
+    @contextmanager
+    def through(self, port: int) -> Iterator[str]:
+        with super().through(port) as url:
+            pooled = PgBouncer(url, self._pooler, POOLED + IMPATIENT)
+            pooled.start()
+            try:
+                yield pooled.url
+            finally:
+                pooled.stop()
+
+
+class MariaDB(TableServer):
+    """MariaDB, which stands for MySQL, too."""
+
+    name = "mysql"
+    answers: ClassVar[Mapping[str, str]] = {"database": "mysql"}
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._server = LocalMariaDB(settings={"max-connections": "40"})
+
+    def start(self) -> None:
+        self._server.start()
+        with closing(self._connect(None)) as connection:
+            connection.cursor().execute("CREATE DATABASE bank CHARACTER SET utf8mb4")
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DATABASE_URL": urlsplit(self._server.url)._replace(path="/bank").geturl()}
+
+    async def rows(self, *statements: str) -> Sequence[Record]:
+        async with self.connected() as connection:
+            cursor = connection.cursor(pymysql.cursors.DictCursor)
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    @asynccontextmanager
+    async def locking(self, of: str, key: Key) -> AsyncIterator[None]:
+        async with self.connected() as connection:
+            connection.begin()
+            connection.cursor().execute(f"SELECT 1 FROM {of} WHERE id = {key} FOR UPDATE")
+            yield
+
+    @contextmanager
+    def through(self, port: int) -> Iterator[str]:
+        yield self.environment["DATABASE_URL"].replace(f":{self.address[1]}/", f":{port}/")
+
+    def processes(self) -> list[psutil.Process]:
+        return [psutil.Process(self._server.pid)]
+
+    async def terminate(self) -> None:
+        listing = (
+            "SELECT id FROM information_schema.processlist "
+            "WHERE db = 'bank' AND id <> connection_id()"
+        )
+        async with self.connected() as connection, asyncio.timeout(STOP_SECONDS):
+            cursor = connection.cursor()
+            # Those that were told to end are still there for a moment.
+            while cursor.execute(listing):
+                for [number] in cursor.fetchall():
+                    with suppress(pymysql.OperationalError):
+                        cursor.execute(f"KILL {number}")
+                await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Any]:
+        with closing(self._connect("bank")) as connection:
+            yield connection
+
+    def _connect(self, database: str | None) -> Any:
+        url = urlsplit(self._server.url)
+        try:
+            return pymysql.connect(
+                host=url.hostname,
+                port=url.port or 0,
+                user=url.username,
+                password=url.password or "",
+                database=database,
+                autocommit=True,
+            )
+        except pymysql.OperationalError as error:
+            if error.args[0] == TOO_MANY_CONNECTIONS:
+                raise ServerFullError from error
+            raise
+
+
+class SQLite(Tables):
+    """A file. Whoever writes it is all there is to kill."""
+
+    name = "sqlite"
+    answers: ClassVar[Mapping[str, str]] = {"database": "sqlite"}
+    locked_status = 409
+    defers = True
+    doomsday = (
+        "CREATE TABLE no_rows (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE doom (of INTEGER REFERENCES no_rows DEFERRABLE INITIALLY DEFERRED)",
+        f"CREATE TRIGGER doom_account AFTER INSERT ON accounts WHEN NEW.name LIKE '{DOOMED}%' "
+        "BEGIN INSERT INTO doom VALUES (1); END",
+        f"CREATE TRIGGER doom_receipt AFTER INSERT ON receipts WHEN NEW.number LIKE '{DOOMED}%' "
+        "BEGIN INSERT INTO doom VALUES (1); END",
+    )
+
+    @property
+    def file(self) -> Path:
+        """The database. Beside it are its log and what its users share."""
+        return self.folder / "bank.db"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"DATABASE_URL": f"sqlite:///{self.file}"}
+
+    async def rows(self, *statements: str) -> Sequence[Record]:
+        return await asyncio.to_thread(self._rows, statements)
+
+    def _rows(self, statements: Sequence[str]) -> Sequence[Record]:
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
+            connection.row_factory = _as_mapping
+            return [connection.execute(statement).fetchall() for statement in statements][-1]
+
+    @asynccontextmanager
+    async def locking(self, of: str, key: Key) -> AsyncIterator[None]:
+        # There is one lock, for all of the file.
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+
+
+def _as_mapping(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Record:
+    return {name: value for (name, *_), value in zip(cursor.description, row, strict=True)}
