@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment
 
-from tests.oracle import TRIPLES
+from tests.oracle import SESSIONS, TRIPLES
 from tests.workshop import TRICKY, CompiledTemplates, Workshop, model, new_workshop
 
 FOLDER = pytest.StashKey[Path]()
@@ -76,6 +76,6 @@ def workshop(request: pytest.FixtureRequest) -> Workshop:
 @pytest.fixture(scope="session")
 def python(workshop: Workshop) -> Path:
     """A Python with the dependencies of all generated projects."""
-    both = [triple | {"sessions": "both"} for triple in TRIPLES]
+    both = [triple | {"sessions": SESSIONS[triple["orm"]][-1]} for triple in TRIPLES]
     answers = [*TRIPLES, *both, *(model(name) for name in TRICKY)]
     return workshop.python("environment", [workshop.render(**each) for each in answers])

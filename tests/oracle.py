@@ -95,6 +95,13 @@ COMBINATIONS = [
 ]
 
 
+def in_turn(database: str, turn: int) -> dict[str, Any]:
+    """Answers for a project on this database: its ORMs and their keys take turns."""
+    orm = _in_turn([orm for orm in SUPPORTED if database in SUPPORTED[orm]], turn)
+    keys = [key for key in CHOICES["primary_key"] if key in SUPPORTED[orm][database]]
+    return {"orm": orm, "database": database, "primary_key": _in_turn(keys, turn)}
+
+
 def label(answers: Mapping[str, Any]) -> str:
     """A name for a case: sqlalchemy-sqlite-uuid7-api-none-blank."""
     return "-".join(

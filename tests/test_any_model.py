@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from servers.local_postgres import LocalPostgres
 
 from tests.any_model import SEARCHED, Entities, models, rows_that_fit
-from tests.oracle import CHOICES
+from tests.oracle import SUPPORTED
 from tests.workshop import Workshop, copy
 
 HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ DRAWN = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-keys = st.sampled_from(CHOICES["primary_key"])
+keys = st.sampled_from(sorted(SUPPORTED["sqlalchemy"]["postgresql"]))
 
 
 @pytest.fixture(scope="module")

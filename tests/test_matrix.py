@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests import hygiene, leftovers
-from tests.oracle import CHOICES, COMBINATIONS, label
+from tests.oracle import CHOICES, COMBINATIONS, SUPPORTED, in_turn, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, copy, files, model
 
 # For a part that has everything: the extremes of each question.
@@ -90,14 +90,17 @@ def test_a_name_of_any_length_is_clean_for_ruff(
     package: str, database: str, workshop: Workshop
 ) -> None:
     """A name is in many lines, and decides which of them are broken."""
-    ruff([workshop.render(package=package, project_name=package, database=database)])
+    answers = in_turn(database, 0)
+    ruff([workshop.render(package=package, project_name=package, **answers)])
 
 
 @pytest.mark.parametrize(
     "name", [*(pytest.param(name, marks=pytest.mark.smoke) for name in TRICKY), *REALISTIC]
 )
-@pytest.mark.parametrize("database", CHOICES["database"])
-@pytest.mark.parametrize("orm", CHOICES["orm"])
+@pytest.mark.parametrize(
+    ("orm", "database"),
+    [(orm, database) for orm, databases in SUPPORTED.items() for database in databases],
+)
 def test_a_model_of_the_tests_is_clean(
     name: str, orm: str, database: str, workshop: Workshop
 ) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.oracle import CHOICES, TRIPLES, label
+from tests.oracle import SUPPORTED, TRIPLES, in_turn, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, model
 
 DEFAULT = {"orm": "sqlalchemy", "database": "postgresql", "primary_key": "uuid7"}
@@ -23,8 +23,8 @@ MODELS = {name: model(name) for name in TRICKY}
 SHAPES = {name: model(name) for name in REALISTIC} | {
     name: {"starter": name} for name in ("shop", "saas", "blog", "chinook")
 }
-# Those that keep rows in ways of their own. Neon's tables are PostgreSQL's.
-STORES = ("postgresql", "mysql", "sqlite")
+# Those that keep records in ways of their own. Neon's tables are PostgreSQL's.
+STORES = ("postgresql", "mysql", "sqlite", "mongodb")
 
 # What scripts and workers are made of.
 LAYER = {"api": False, "sessions": "both"}
@@ -38,21 +38,15 @@ RUNS: dict[str, dict[str, Any]] = {
     # The longest first: the last of the session are short. Each of the models that are hard to say
     # is kept in every way, by the ORMs in turn.
     **{
-        f"{name}-{database}-{orm}": answers | {"orm": orm, "database": database}
-        for ((name, answers), database), orm in zip(
-            product(MODELS.items(), STORES), cycle(CHOICES["orm"]), strict=False
-        )
+        f"{name}-{database}": answers | in_turn(database, turn + place)
+        for turn, (name, answers) in enumerate(MODELS.items())
+        for place, database in enumerate(STORES)
     },
     # The others take turns with all of it.
     **{
-        f"{name}-{database}-{orm}": answers
-        | {"orm": orm, "database": database, "primary_key": primary_key}
-        for (name, answers), database, orm, primary_key in zip(
-            SHAPES.items(),
-            cycle(STORES),
-            cycle(CHOICES["orm"]),
-            cycle(CHOICES["primary_key"]),
-            strict=False,
+        f"{name}-{database}": answers | in_turn(database, turn)
+        for (turn, (name, answers)), database in zip(
+            enumerate(SHAPES.items()), cycle(STORES), strict=False
         )
     },
     # What is different at Neon is how one asks.
@@ -109,13 +103,15 @@ def test_a_project_passes_its_own_tests(
 
 
 @pytest.mark.run
-@pytest.mark.parametrize("sessions", ["async", "both"])
-@pytest.mark.parametrize("database", CHOICES["database"])
+@pytest.mark.parametrize(
+    ("database", "sessions"),
+    [*product(SUPPORTED["sqlalchemy"], ["async", "both"]), ("mongodb", "async")],
+)
 def test_a_project_is_imported_with_its_runtime_dependencies_only(
     database: str, sessions: str, workshop: Workshop
 ) -> None:
     """Where it is deployed, nobody installs what it is developed with."""
-    project = workshop.render(database=database, sessions=sessions)
+    project = workshop.render(**in_turn(database, 0), sessions=sessions)
     python = workshop.python(f"runtime-{database}-{sessions}", [project], development=False)
     modules = ["acme.cli", "acme.api.app", "acme.models", "acme.repositories", "acme.schemas"]
     modules += ["acme.sync_database"] if sessions == "both" else []

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.oracle import CHOICES, TRIPLES, label
+from tests.oracle import CHOICES, SESSIONS, TRIPLES, in_turn, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, model
 
-STORES = ["postgresql", "mysql", "sqlite"]
+STORES = ["postgresql", "mysql", "sqlite", "mongodb"]
 SHAPES = {name: model(name) for name in REALISTIC} | {
     name: {"starter": name} for name in ("blog", "chinook", "saas", "shop")
 }
@@ -27,16 +27,14 @@ PROJECTS: dict[str, dict[str, Any]] = {
         for triple in TRIPLES
     },
     **{
-        f"{name}-{database}-{orm}": model(name)
-        | {"orm": orm, "database": database, "sessions": "both"}
-        for (name, database), orm in zip(
-            product(TRICKY, STORES), cycle(CHOICES["orm"]), strict=False
-        )
+        f"{name}-{database}": model(name) | place | {"sessions": SESSIONS[place["orm"]][-1]}
+        for turn, (name, database) in enumerate(product(TRICKY, STORES))
+        for place in [in_turn(database, turn + turn // len(STORES))]
     },
     **{
-        f"{name}-{database}-{orm}": answers | {"orm": orm, "database": database}
-        for (name, answers), database, orm in zip(
-            SHAPES.items(), cycle(CHOICES["database"]), cycle(CHOICES["orm"][::-1]), strict=False
+        f"{name}-{database}": answers | in_turn(database, turn)
+        for (turn, (name, answers)), database in zip(
+            enumerate(SHAPES.items(), 1), cycle(CHOICES["database"]), strict=False
         )
     },
 }

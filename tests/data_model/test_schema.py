@@ -25,6 +25,7 @@ def model_with(section: str, part: Any) -> dict[str, Any]:
             "body": {"type": "json"},
             "name": {"type": "string"},
             "due": {"type": "date"},
+            "when": {"type": "datetime"},
         }
     }
     if section == "field":
@@ -41,7 +42,11 @@ def model_with(section: str, part: Any) -> dict[str, Any]:
         task["computed"] = {"a": part}
     else:
         task |= part
-    return {"Task": task, "Tag": {"fields": {"name": {"type": "string"}}}}
+    return {
+        "Task": task,
+        "Tag": {"fields": {"name": {"type": "string"}}},
+        "Place": {"embedded": True, "fields": {"city": {"type": "string"}}},
+    }
 
 
 GOOD: dict[str, list[str]] = {
@@ -49,6 +54,9 @@ GOOD: dict[str, list[str]] = {
         "{description: 'Text, {{ 7*7 }}', table: jobs, soft_delete: true, versioned: false}",
         "{owned_by: Tag, checks: {}, indexes: [], many_to_many: {}, references: {}}",
         "{fields: {match: {type: date}, order: {type: date}}}",
+        "{embedded: false}",
+        "{embedded: true, description: Where., fields: {id: {type: uuid}, at: {type: datetime}}}",
+        "{embedded: true, fields: {within: {type: array, of: Place, default: []}}}",
     ],
     "field": [
         "{type: string, optional: true, immutable: true, secret: false, unique: false}",
@@ -72,6 +80,9 @@ GOOD: dict[str, list[str]] = {
         "{type: url, default: 'http://example.com'}",
         "{type: bytes, max_length: 5}",
         "{type: array, of: uuid, default: []}",
+        "{type: array, of: Place, optional: true, default: []}",
+        "{type: embedded, of: Place}",
+        "{type: embedded, of: Place, optional: true, secret: true, immutable: true}",
     ],
     "reference": [
         "{to: Tag}",
@@ -99,6 +110,8 @@ GOOD: dict[str, list[str]] = {
         "{on: [name], using: fulltext, why: Because.}",
         "{on: [name], using: trigram, where: {cost: null}, why: Because.}",
         "{on: [size], where: {cost: 5}, why: Because.}",
+        "{on: [when], expires_after: 30d, why: Because.}",
+        "{on: created_at, expires_after: 0, where: {cost: 5}, why: Because.}",
     ],
 }
 
@@ -142,6 +155,15 @@ BAD: dict[str, list[str]] = {
         "{indexes: {}}",
         "{many_to_many: null}",
         "{feilds: {}}",
+        "{embedded: 1}",
+        "{embedded: true, fields: {}}",
+        "{embedded: true, soft_delete: false}",
+        "{embedded: true, indexes: []}",
+        "{embedded: true, fields: {a: {type: string, unique: true}}}",
+        "{embedded: true, fields: {a: {type: string, index: w}}}",
+        "{embedded: true, fields: {a: {type: string, secret: true}}}",
+        "{embedded: true, fields: {a: {type: date, default: now}}}",
+        "{embedded: true, fields: {class: {type: date}}}",
     ],
     "field": [
         "string",
@@ -200,6 +222,13 @@ BAD: dict[str, list[str]] = {
         "{type: array, of: text}",
         "{type: array, of: string, default: [a]}",
         "{type: array, of: string, unique: true}",
+        "{type: array, of: place}",
+        "{type: embedded}",
+        "{type: embedded, of: string}",
+        "{type: embedded, of: Place, default: {}}",
+        "{type: embedded, of: Place, unique: true}",
+        "{type: embedded, of: Place, index: w}",
+        "{type: embedded, of: Place, max_length: 5}",
     ],
     "reference": [
         "Tag",
@@ -251,6 +280,12 @@ BAD: dict[str, list[str]] = {
         "{on: [-body], why: w, using: gin}",
         "{on: [body], why: w, using: gin, unique: true}",
         "{'on': [size], on: [cost], why: w}",
+        "{on: [when], expires_after: -1, why: w}",
+        "{on: [when], expires_after: 5 weeks, why: w}",
+        "{on: [when], expires_after: true, why: w}",
+        "{on: [-when], expires_after: 1d, why: w}",
+        "{on: [when, size], expires_after: 1d, why: w}",
+        "{on: [body], using: gin, expires_after: 1d, why: w}",
     ],
 }
 
@@ -260,7 +295,9 @@ BAD: dict[str, list[str]] = {
 )
 def test_both_accept(section: str, text: str, errors: Errors, schema_errors: Errors) -> None:
     model = model_with(section, yaml.safe_load(text))
-    assert errors(model) == []
+    # Only there do records expire.
+    database = "mongodb" if "expires_after" in text else "postgresql"
+    assert errors(model, database=database) == []
     assert schema_errors(model) == []
 
 
@@ -269,7 +306,7 @@ def test_both_accept(section: str, text: str, errors: Errors, schema_errors: Err
 )
 def test_both_refuse(section: str, text: str, errors: Errors, schema_errors: Errors) -> None:
     model = model_with(section, yaml.safe_load(text))
-    assert errors(model) != []
+    assert errors(model, database="mongodb") != []
     assert schema_errors(model) != []
 
 
@@ -304,9 +341,13 @@ def test_the_schema_and_the_language_list_the_same_words(
 ) -> None:
     definitions = schema["$defs"]
     assert [*definitions["entity"]["properties"]] == [
-        "description", "table", "owned_by", "soft_delete", "versioned",
+        "description", "table", "embedded", "owned_by", "soft_delete", "versioned",
         "fields", "references", "many_to_many", "checks", "computed", "indexes",
     ] == vocabulary["entity_keys"]  # fmt: skip
+    embedded = definitions["entity"]["allOf"][0]["then"]
+    assert embedded["propertyNames"]["enum"] == vocabulary["embedded_keys"]
+    inside = embedded["properties"]["fields"]["additionalProperties"]["properties"]
+    assert [name for name in inside if name != "default"] == vocabulary["not_in_embedded"]
     assert [*definitions["reference"]["properties"]] == vocabulary["reference_keys"]
     assert {*definitions["manyToMany"]["properties"]} == {*vocabulary["many_to_many_keys"]}
     assert [*definitions["check"]["properties"]] == vocabulary["check_keys"]
@@ -315,9 +356,11 @@ def test_the_schema_and_the_language_list_the_same_words(
     assert {*definitions["index"]["properties"]} == {*vocabulary["index_keys"], "true"}
     assert definitions["field"]["properties"]["type"]["enum"] == vocabulary["type_names"]
     assert [*definitions["field"]["properties"]] == vocabulary["common_options"]
-    reserved = definitions["memberName"]["not"]["anyOf"][0]["enum"]
+    inner, outer = definitions["memberName"]["allOf"]
+    assert inner == {"$ref": "#/$defs/innerName"}
+    assert outer["not"]["enum"] == vocabulary["always_there"]
+    reserved = definitions["innerName"]["not"]["anyOf"][0]["enum"]
     assert {*reserved} == {
-        *vocabulary["always_there"],
         *(word for word in vocabulary["python_keywords"] if word.islower()),
         *vocabulary["reserved_field_names"],
     }

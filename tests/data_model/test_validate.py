@@ -26,7 +26,7 @@ BROKEN: list[dict[str, Any]] = yaml.safe_load((HERE / "broken.yml").read_text("u
 def test_a_broken_model_is_refused_with_every_error_in_order(
     case: dict[str, Any], errors: Errors
 ) -> None:
-    answers = {name: case[name] for name in ("database", "sessions") if name in case}
+    answers = {name: case[name] for name in ("orm", "database", "sessions") if name in case}
     assert errors(case["model"], **answers) == case["errors"]
 
 
@@ -101,7 +101,8 @@ def test_a_model_that_contains_itself_is_refused(errors: Errors) -> None:
     assert "nest it at most 10 deep" in errors(model)[0]
     assert errors(model)[1] == (
         "entities.Task.fields.d: has no type; the types are string, text, integer, bigint, "
-        "decimal, float, boolean, date, time, datetime, uuid, json, enum, email, url, bytes, array"
+        "decimal, float, boolean, date, time, datetime, uuid, json, enum, email, url, bytes, array, "
+        "embedded"
     )
 
 
