@@ -28,7 +28,7 @@ TEMPLATE = ("copier.yml", "data_model", "flavours", "hooks", "template")
 MODELS = ROOT / "tests" / "data_model" / "models"
 # Those of the tests' own making, which every kind of test reads; and those that are shaped like
 # well-known schemas, to see that they can be said.
-TRICKY = ["hostile", "odd", "organisation", "types"]
+TRICKY = ["hostile", "odd", "organisation", "types", "embedded"]
 REALISTIC = ["campus", "forum", "rental", "traders"]
 
 
