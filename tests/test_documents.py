@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,28 @@ WORDS = "accDescr accTitle class classDef end erDiagram many one style subgraph 
 WORD = rf"(?i:{'|'.join(WORDS.split())})"
 NAME = rf"(?!{WORD}\b)[a-z_]\w*"
 QUOTED = rf'(?:{NAME}|"[a-z_]\w*")'
-KEYS = r"(?: (?:PK|FK|UK)(?:, (?:PK|FK|UK))*)?"
+MARK = r"(?:key|ref|unique)"
+KEYS = rf'(?: (?:PK|FK|UK)(?:, (?:PK|FK|UK))*| "{MARK}(?:, {MARK})*")?'
 MERMAID = re.compile(
     r"erDiagram"
     rf"|    {QUOTED}(?: \{{)?"
-    rf"|        [a-z]+(?:\[\])? (?!(?:pk|fk|uk)\b)[a-z_]\w*{KEYS}"
+    rf"|        [a-zA-Z]+(?:\[\])? (?!(?:pk|fk|uk)\b)[a-z_]\w*{KEYS}"
     r"|    \}"
-    rf"|    {QUOTED} (?:\|o|\|\|)--(?:o\||o\{{) {QUOTED} : {QUOTED}"
+    rf"|    {QUOTED} (?:\|o|\|\||\}}o)--(?:o\||o\{{) {QUOTED} : {QUOTED}"
 )
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the models of a project declare; `tables` are collections where there are documents."""
+
+    tables: set[str] = field(default_factory=set)
+    #: The fields that refer to something, by the name of what they lead to.
+    references: dict[str, str] = field(default_factory=dict)
+    #: What a collection has: its fields, and the reason of each index and each rule by its name.
+    fields: dict[str, set[str]] = field(default_factory=dict)
+    indexes: dict[str, dict[str, str]] = field(default_factory=dict)
+    rules: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,35 +53,119 @@ class Documents:
 
     text: str
     image: ElementTree.Element
-    tables: set[str]
-    references: set[str]
+    declared: Declared
 
     @property
     def diagram(self) -> str:
         return self.text.split("```mermaid\n")[1].split("```")[0]
 
+    @property
+    def tables(self) -> set[str]:
+        return self.declared.tables
+
+    @property
+    def references(self) -> set[str]:
+        return {*self.declared.references}
+
+    def section(self, table: str) -> str:
+        """What is said of one of them."""
+        return next(
+            section
+            for section in re.split("^## ", self.text, flags=re.MULTILINE)
+            if re.search(rf"(Table|Collection) `{table}`", section)
+        )
+
 
 def documents(project: Path) -> Documents:
-    """Read a project. Tables and references are those of its Python."""
-    tables, references = set(), set()
+    """Read a project."""
+    declared = Declared()
     for path in project.glob("src/*/models/*.py"):
         source = path.read_text("utf-8")
-        for table in re.findall(r'__tablename__ = "(\w+)"', source):
-            tables.add(table)
-            columns = re.findall(
-                r"^    (\w+_id): Mapped\[.*(?:\n {8}.*)*ForeignKey\(", source, re.M
-            )
-            references |= {f"{table}.{column}" for column in columns}
+        if "__tablename__" in source:
+            _add_table(source, declared)
+        else:
+            _add_collection(source, declared)
     image = ElementTree.fromstring((project / "docs/schema.svg").read_bytes())
-    return Documents((project / "docs/schema.md").read_text("utf-8"), image, tables, references)
+    return Documents((project / "docs/schema.md").read_text("utf-8"), image, declared)
 
 
-@pytest.fixture(scope="module", params=["tasks", "hostile", "organisation", "types", "sixty"])
+def _add_table(source: str, declared: Declared) -> None:
+    for table in re.findall(r'__tablename__ = "(\w+)"', source):
+        declared.tables.add(table)
+        for column in re.findall(
+            r"^    (\w+_id): Mapped\[.*(?:\n {8}.*)*ForeignKey\(", source, re.M
+        ):
+            declared.references[f"{table}.{column}"] = column.removesuffix("_id")
+
+
+def _add_collection(source: str, declared: Declared) -> None:
+    """Add the document of a module, if it has one: the class whose settings name a collection."""
+    for document in (each for each in ast.parse(source).body if isinstance(each, ast.ClassDef)):
+        settings = [each for each in document.body if isinstance(each, ast.ClassDef)]
+        table = next((_table_of(each) for each in settings), None)
+        if table is None:
+            continue
+        declared.tables.add(table)
+        members = [each for each in document.body if isinstance(each, ast.AnnAssign)]
+        declared.fields[table] = {ast.unparse(member.target) for member in members}
+        for member in members:
+            name = ast.unparse(member.target)
+            for call in _calls(member.annotation, "Refers", "Lists", "End"):
+                relation = name.removesuffix("_id") if _name(call) == "End" else _text(call.args[1])
+                declared.references[f"{table}.{name}"] = relation
+        declared.indexes[table] = _reasons(settings[0], "Index")
+        declared.rules[table] = _reasons(settings[0], "Rule")
+
+
+def _table_of(settings: ast.ClassDef) -> str | None:
+    for each in settings.body:
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "name":
+            return _text(each.value)
+    return None
+
+
+def _calls(node: ast.AST, *names: str) -> list[ast.Call]:
+    calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+    return [call for call in calls if _name(call) in names]
+
+
+def _name(call: ast.Call) -> str:
+    return ast.unparse(call.func)
+
+
+def _text(node: ast.expr) -> str:
+    text: str = ast.literal_eval(node)
+    return text
+
+
+def _reasons(node: ast.AST, kind: str) -> dict[str, str]:
+    return {
+        _text(call.args[0]): _text(keyword.value)
+        for call in _calls(node, kind)
+        for keyword in call.keywords
+        if keyword.arg == "why"
+    }
+
+
+ON_MONGODB = {"orm": "beanie", "database": "mongodb", "primary_key": "objectid"}
+SHOWN = ["tasks", "hostile", "organisation", "types", "sixty"]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(name, on) for on in ({}, ON_MONGODB) for name in SHOWN],
+    ids=lambda shown: f"{shown[0]}-{shown[1].get('database', 'postgresql')}",
+)
 def written(request: pytest.FixtureRequest, workshop: Workshop) -> Documents:
     """The documents of a model."""
-    made = {"tasks": {}, "sixty": sixty()}
-    answers = made[request.param] if request.param in made else model(request.param)
-    return documents(workshop.render(**answers))
+    name, on = request.param
+    return documents(workshop.render(**shown(name) | on))
+
+
+def shown(name: str) -> dict[str, Any]:
+    """The answers that a model goes with."""
+    made: dict[str, dict[str, Any]] = {"tasks": {}, "sixty": sixty()}
+    return made[name] if name in made else model(name)
 
 
 def sixty() -> dict[str, Any]:
@@ -101,7 +200,9 @@ def test_the_diagram_has_each_table_and_each_reference(written: Documents) -> No
     boxes = re.findall(r'^    "?(\w+)"? \{', written.diagram, re.M)
     assert sorted(boxes) == sorted(written.tables)
     lines = re.findall(r'--.. "?(\w+)"? : "?(\w+)"?', written.diagram)
-    assert sorted(f"{table}.{name}_id" for table, name in lines) == sorted(written.references)
+    assert sorted(f"{table}.{name}" for table, name in lines) == sorted(
+        f"{at.split('.')[0]}.{name}" for at, name in written.declared.references.items()
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,7 +299,7 @@ class Box:
 def boxes(image: ElementTree.Element) -> dict[str, Box]:
     """Each table by its name."""
     found = {}
-    for group in image.iterfind(f"{SVG}g[@class='table']"):
+    for group in image.iterfind(f"{SVG}g[@id]"):
         rect = group.find(f"{SVG}rect")
         assert rect is not None
         x, y, width, height = (float(rect.attrib[name]) for name in ("x", "y", "width", "height"))
@@ -437,6 +538,101 @@ def test_a_model_without_risks_has_no_section_of_them(workshop: Workshop) -> Non
     assert "## Risks" not in text
     for absent in ("foreign key", "Sets of values", "JSON", "Deleted rows", "| reference |"):
         assert absent not in text
+
+
+@pytest.fixture(scope="module")
+def words_of_documents(workshop: Workshop) -> str:
+    """docs/schema.md of the same model, where there are documents."""
+    return (workshop.render(**RELATED | ON_MONGODB) / "docs/schema.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "9 entities, 1 collection of links and 1 list of keys,",
+        # one to one, to itself, the owner
+        "Each store has one manager (a staff); a staff has at most one managed store.",
+        "Each staff has at most one superior (a staff), and has any number of reports.",
+        "Each order has one owner (a user); a user has any number of orders.",
+        # many to many, by links and by a list
+        "A store has any number of brands, through `store_brands`.",
+        "A document is a link between a store and a brand, and has `since`.",
+        "| `made_by_ids` | array of objectId | no | `[]` | |",
+        "| `made_by_ids` | `addresses` | A brand is made by any number of addresses; "
+        "an address has any number of makes (brands). | The key is taken out of the list. |",
+        "An address has any number of makes (brands), each of which has its key in `made_by_ids`.",
+        "| `ix_brands_made_by_ids` | `made_by_ids` (multikey) |",
+        "Referred to by `stores.manager_id`",
+        # deletes
+        "Cascade: orders mean nothing without their owner, and go with it.",
+        "Cascade: the link goes with it, the other end stays.",
+        "Set to null: staff outlive their store, and then have none.",
+        "Refused: a staff that orders refer to cannot be deleted.",
+        # unique, of what is there
+        "`address_id`, unique, only where `deleted_at` is null and `address_id` is not null",
+        # rules
+        "| `size <= code` | `$expr`, `ck_orders_fits` | It has to fit. |",
+        "| `size` | `minimum: 1` | Size is at least 1. |",
+        # risks
+        "**Lists of keys grow**, and nothing bounds `brands.made_by_ids`:",
+        "**Repositories refuse to delete** what is still referred to: a staff",
+        "**Nothing keeps a document from being its own ancestor** through `staff.superior_id`",
+    ],
+)
+def test_a_relation_of_documents_is_said_in_words(sentence: str, words_of_documents: str) -> None:
+    assert sentence in " ".join(words_of_documents.split())
+
+
+@pytest.mark.parametrize("name", [*SHOWN[:4], "shop", "blog"])
+def test_a_collection_is_said_as_its_model_declares_it(name: str, workshop: Workshop) -> None:
+    answers = {"starter": name} if name in ("shop", "blog") else shown(name)
+    written = documents(workshop.render(**answers | ON_MONGODB))
+    for table in written.tables:
+        cells = [
+            line.strip("| ").split(" | ")
+            for line in written.section(table).splitlines()
+            if line.startswith("| ")
+        ]
+        first = {row[0].strip("`"): row for row in cells}
+        assert written.declared.fields[table] <= first.keys()
+        for index, why in written.declared.indexes[table].items():
+            assert _plain(first[index][2]).startswith(why), index
+        rules = {row[1].split("`")[-2]: row for row in cells if "$expr`, " in row[1]}
+        assert rules.keys() == written.declared.rules[table].keys()
+        for rule, why in written.declared.rules[table].items():
+            assert _plain(rules[rule][2]) == why, rule
+
+
+def _plain(markdown: str) -> str:
+    return re.sub(r"\\(.)", r"\1", markdown)
+
+
+@pytest.mark.parametrize(
+    ("kept", "index", "said"),
+    [
+        ({"type": "json"}, {"using": "gin"}, "`it.$**` (wildcard)"),
+        ({"type": "array", "of": "string"}, {"using": "gin"}, "`it` (multikey)"),
+        ({"type": "string"}, {"using": "hash"}, "`it` (hashed)"),
+        ({"type": "string"}, {"using": "fulltext"}, "`it` (text)"),
+        ({"type": "string"}, {"unique": True}, "`it`, unique"),
+        (
+            {"type": "string", "optional": True},
+            {"unique": True},
+            "`it`, unique, only where `it` is not null",
+        ),
+        ({"type": "boolean"}, {"where": {"it": True}}, "`it`, only where `it` is `true`"),
+        ({"type": "datetime"}, {"expires_after": "7d"}, "`it`, TTL"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_an_index_of_documents_is_said_in_words(
+    kept: dict[str, Any], index: dict[str, Any], said: str, workshop: Workshop
+) -> None:
+    entities = {
+        "Thing": {"fields": {"it": kept}, "indexes": [{"on": ["it"], "why": "Why.", **index}]}
+    }
+    project = workshop.render(package="one", entities=entities, **ON_MONGODB)
+    assert f"| {said} | Why." in (project / "docs/schema.md").read_text("utf-8")
 
 
 def test_a_rule_is_said_as_it_is_checked(words: str) -> None:
