@@ -48,12 +48,38 @@ def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
     ]
 
 
+# What only those say who keep rows in tables, and what only those who keep documents.
+_OF_TABLES = [
+    "sqlalchemy",
+    "alembic",
+    r"\brows?\b",
+    r"\bcolumns?\b",
+    r"\btables?\b",
+    r"\bforeign.?keys?\b",
+    r"\bprimary keys?\b",
+    r"\bsql\b",
+    r"\bsavepoints?\b",
+    r"\b(WHERE|SELECT|INSERT|RETURNING|CHECKs?|JOIN|SET NULL|CASCADE|RESTRICT|ON DELETE|DDL)\b",
+]
+_OF_DOCUMENTS = [
+    "beanie",
+    "bson",
+    "mongo",
+    "objectid",
+    r"\breplica set\b",
+    r"\bmultikey\b",
+    r"_touched\b",
+    r"\$(expr|jsonSchema|set)\b",
+]
+
 WORDS = [
+    *_words("orm", {"sqlalchemy", "sqlmodel"}, *_OF_TABLES),
+    *_words("orm", {"beanie"}, *_OF_DOCUMENTS),
     *_words("orm", {"sqlalchemy"}, "DeclarativeBase", r"Mapped\[datetime"),
     *_words("orm", {"sqlmodel"}, "sqlmodel"),
     # The tests of every project have a URL that is refused for its driver.
     *_words("database", {"postgresql", "neon"}, "asyncpg", r"postgres(?!ql://)", "jsonb"),
-    *_words("database", {"postgresql", "neon", "mysql"}, r"\bcompose\b"),
+    *_words("database", {"postgresql", "neon", "mysql", "mongodb"}, r"\bcompose\b"),
     *_words("database", {"mysql"}, "aiomysql", "mariadb", r"mysql(?!://)"),
     *_words("database", {"neon"}, r"\bneon\b", r"\bpooler", "unpooled"),
     *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),
@@ -62,6 +88,7 @@ WORDS = [
     *_words("primary_key", {"uuid4"}, "uuid_?4"),
     *_words("primary_key", {"uuid4", "uuid7"}, "uuid"),
     *_words("primary_key", {"integer"}, "64-bit integers"),
+    *_words("primary_key", {"objectid"}, "PydanticObjectId", "Keys are ObjectIds"),
     *_words(
         "api",
         {True},

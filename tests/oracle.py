@@ -60,6 +60,17 @@ def refusal(orm: str, database: str, primary_key: str) -> tuple[str, str] | None
     return None
 
 
+# Every database with each ORM that reaches it.
+PAIRS = [(orm, database) for orm, databases in SUPPORTED.items() for database in databases]
+
+
+def kept_by(orm: str, database: str, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """The same answers, kept elsewhere; with the key of that place, if it has not that one."""
+    key = answers.get("primary_key", "uuid7")
+    key = key if key in SUPPORTED[orm][database] else "objectid"
+    return {**answers, "orm": orm, "database": database, "primary_key": key}
+
+
 def possible(answers: Mapping[str, Any]) -> bool:
     """Whether a project can be made with these answers."""
     triple = {name: answers[name] for name in ("orm", "database", "primary_key")}

@@ -17,11 +17,15 @@ import pytest
 import yaml
 
 from tests import hygiene, leftovers
-from tests.oracle import CHOICES, COMBINATIONS, SUPPORTED, in_turn, label
+from tests.oracle import COMBINATIONS, PAIRS, kept_by, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, copy, files, model
 
-# For a part that has everything: the extremes of each question.
-FEW = [COMBINATIONS[0], COMBINATIONS[-1]]
+# For a part that has everything: the extremes of each question, with tables and with documents.
+FEW = [
+    COMBINATIONS[0],
+    *[answers for answers in COMBINATIONS if answers["orm"] == "sqlmodel"][-1:],
+    COMBINATIONS[-1],
+]
 
 combinations = pytest.mark.parametrize(
     "answers",
@@ -84,27 +88,23 @@ def test_every_combination_is_clean_for_ruff(workshop: Workshop) -> None:
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("database", CHOICES["database"])
+@pytest.mark.parametrize(("orm", "database"), [pair for pair in PAIRS if pair[0] != "sqlmodel"])
 @pytest.mark.parametrize("package", ["a", "acme_corporation", "a" * 40], ids=len)
 def test_a_name_of_any_length_is_clean_for_ruff(
-    package: str, database: str, workshop: Workshop
+    package: str, orm: str, database: str, workshop: Workshop
 ) -> None:
     """A name is in many lines, and decides which of them are broken."""
-    answers = in_turn(database, 0)
-    ruff([workshop.render(package=package, project_name=package, **answers)])
+    ruff([workshop.render(package=package, project_name=package, orm=orm, database=database)])
 
 
 @pytest.mark.parametrize(
     "name", [*(pytest.param(name, marks=pytest.mark.smoke) for name in TRICKY), *REALISTIC]
 )
-@pytest.mark.parametrize(
-    ("orm", "database"),
-    [(orm, database) for orm, databases in SUPPORTED.items() for database in databases],
-)
+@pytest.mark.parametrize(("orm", "database"), PAIRS)
 def test_a_model_of_the_tests_is_clean(
     name: str, orm: str, database: str, workshop: Workshop
 ) -> None:
-    folder = workshop.render(**model(name) | {"orm": orm, "database": database})
+    folder = workshop.render(**kept_by(orm, database, model(name)))
     for path, text in files(folder).items():
         _parse(path, text)
         found = [fault for fault in hygiene.faults(path, text) if "characters" not in fault]

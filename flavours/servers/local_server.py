@@ -318,7 +318,7 @@ class ServerProcess(ABC):
         return {"url": self.url(self._port), "pid": process.pid}
 
     def reap(self) -> None:
-        """Let a server that died leave the process table."""
+        """Let the system forget a server that died."""
         if self._process:
             self._process.poll()
 
