@@ -27,6 +27,23 @@ FEW = [
     COMBINATIONS[-1],
 ]
 
+# What is promised of every project is asked by the same bytes, whatever keeps its records.
+CONTRACT = {
+    f"tests/{name}.py"
+    for name in (
+        "entities",
+        "test_api",
+        "test_links",
+        "test_relations",
+        "test_repositories",
+        "test_sample_data",
+        "test_schemas",
+        "test_search",
+        "test_settings",
+        "world",
+    )
+}
+
 combinations = pytest.mark.parametrize(
     "answers",
     [
@@ -122,6 +139,20 @@ def test_the_same_answers_give_the_same_bytes(workshop: Workshop, tmp_path: Path
     command += ["--data-file", str(tmp_path / "answers.yml"), str(workshop.template()), str(there)]
     subprocess.run(command, check=True, cwd=tmp_path, env={**os.environ, **surroundings})
     assert _bytes(there) == _bytes(here)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("name", ["hostile", "forum"])
+def test_what_is_promised_is_asked_alike_on_every_database(name: str, workshop: Workshop) -> None:
+    asked = []
+    for orm, database in (("sqlalchemy", "postgresql"), ("sqlmodel", "sqlite")):
+        answers = model(name) | {"orm": orm, "database": database, "primary_key": "uuid7"}
+        project = files(workshop.render(**answers))
+        asked.append({path: project[path] for path in CONTRACT & project.keys()})
+    first, *others = asked
+    assert first.keys() >= CONTRACT - {"tests/test_search.py"}
+    for other in others:
+        assert other == first
 
 
 @pytest.mark.smoke
