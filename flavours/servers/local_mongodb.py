@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
@@ -56,6 +57,8 @@ _NOT_DURABLE = ["checkpoint_sync=false"]
 
 _NOT_YET_INITIALIZED = 94
 
+Client = MongoClient[dict[str, Any]]
+
 
 class _Process(ServerProcess):
     product, prefix = "MongoDB", "mongodb"
@@ -70,7 +73,7 @@ class _Process(ServerProcess):
         return []
 
     def prepare(self) -> None:
-        """Do nothing: what has to be told is told to the running server."""
+        """Do nothing: what a new server has to know is said to it when it runs."""
 
     def command(self, port: int) -> list[str | Path]:
         storage = ",".join([*_STORAGE, *([] if self.durable else _NOT_DURABLE)])
@@ -89,38 +92,10 @@ class _Process(ServerProcess):
     def is_ready(self, pid: int) -> bool:
         return "Waiting for connections" in super().log()
 
-    def settle(self, port: int) -> None:
-        """See that this is the set's only member, that it takes writes, and that it has its user."""
-        deadline, failure = time.monotonic() + START_SECONDS, "it takes no writes"
-        while time.monotonic() < deadline:
-            try:
-                # A client for each attempt: one that came too early knows nothing of sessions.
-                with self._client(port) as client:
-                    if _is_settled(client, f"127.0.0.1:{port}"):
-                        _see_to_user(client, self.password)
-                        return
-            except PyMongoError as error:
-                failure = str(error)
-            time.sleep(0.01)
-        raise LocalServerError(f"{self.product} did not become a replica set: {failure}")
-
     def log(self) -> str:
         """Return what the server complained of since its last start; most of its log is no news."""
         log = super().log()
         return "\n".join(_complaints(log)) or log
-
-    def _client(self, port: int) -> MongoClient[dict[str, Any]]:
-        return MongoClient(
-            "127.0.0.1",
-            port,
-            # As a member of the set would come: there may be no user yet.
-            username="__system",
-            password=self.password,
-            authSource="local",
-            authMechanism="SCRAM-SHA-256",
-            directConnection=True,
-            serverSelectionTimeoutMS=1000,
-        )
 
 
 class LocalMongoDB(LocalServer):
@@ -141,6 +116,14 @@ class LocalMongoDB(LocalServer):
             "TEST_MONGODB_URI (tests) or DATABASE_URL (application) to a server that you have."
         )
 
+    def restart(self) -> None:
+        """Start the server again on the same port and data, and return when it takes writes.
+
+        Raises LocalServerError if it does not come up.
+        """
+        super().restart()
+        _settle(self.url)
+
 
 def _of_wheel() -> Iterator[str]:
     # Found from the outer package: to look for the inner one would run the outer one's code.
@@ -150,8 +133,39 @@ def _of_wheel() -> Iterator[str]:
             yield mongod
 
 
-def _is_settled(client: MongoClient[dict[str, Any]], member: str) -> bool:
-    """Whether the member takes writes; if it is not the set's one member, it is told so first."""
+def _settle(url: str) -> None:
+    """See that the server is its set's only member, that it takes writes, and that it has a user."""
+    parts = urlsplit(url)
+    address, password = f"{parts.hostname}:{parts.port}", parts.password or ""
+    deadline, failure = time.monotonic() + START_SECONDS, "it takes no writes"
+    while time.monotonic() < deadline:
+        try:
+            # A client for each attempt: one that came too early knows nothing of sessions.
+            with _come_as_member(address, password) as client:
+                if _takes_writes(client, address):
+                    _see_to_user(client, password)
+                    return
+        except PyMongoError as error:
+            failure = str(error)
+        time.sleep(0.01)
+    raise LocalServerError(f"MongoDB did not become a replica set: {failure}")
+
+
+def _come_as_member(address: str, password: str) -> Client:
+    """Come as another member of the set would, by its key: there may be no user yet."""
+    return MongoClient(
+        address,
+        username="__system",
+        password=password,
+        authSource="local",
+        authMechanism="SCRAM-SHA-256",
+        directConnection=True,
+        serverSelectionTimeoutMS=1000,
+    )
+
+
+def _takes_writes(client: Client, member: str) -> bool:
+    """Whether the server takes writes; if it is not the set's one member, it is told so first."""
     if client.admin.command("hello").get("isWritablePrimary"):
         return True
     try:
@@ -170,7 +184,7 @@ def _is_settled(client: MongoClient[dict[str, Any]], member: str) -> bool:
     return False
 
 
-def _see_to_user(client: MongoClient[dict[str, Any]], password: str) -> None:
+def _see_to_user(client: Client, password: str) -> None:
     if not client.admin.command("usersInfo", USER)["users"]:
         client.admin.command("createUser", USER, pwd=password, roles=["root"])
 

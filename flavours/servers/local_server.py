@@ -299,12 +299,6 @@ class ServerProcess(ABC):
     def is_ready(self, pid: int) -> bool:
         """Whether the server that runs as `pid` accepts connections."""
 
-    def settle(self, port: int) -> None:  # noqa: B027 - most servers need none of it
-        """Do what has to be done on the server itself, after each start.
-
-        Raises LocalServerError if that fails.
-        """
-
     def start(self) -> dict[str, str | int]:
         """Start the server, or start it again on its port, and return the answer to the parent."""
         try:
@@ -376,7 +370,6 @@ class ServerProcess(ABC):
             port = self._port or _free_port()
             process = self._process = self._spawn(self.command(port))
             if self._becomes_ready(process):
-                self.settle(port)
                 self._port = port
                 return process
             self._stop()
