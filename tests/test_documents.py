@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.workshop import Workshop, model
+from tests.validators import properties
+from tests.workshop import Workshop, files, model
 
 pytestmark = pytest.mark.smoke
 
@@ -587,7 +588,8 @@ def test_a_relation_of_documents_is_said_in_words(sentence: str, words_of_docume
 @pytest.mark.parametrize("name", [*SHOWN[:5], "shop", "blog"])
 def test_a_collection_is_said_as_its_model_declares_it(name: str, workshop: Workshop) -> None:
     answers = {"starter": name} if name in ("shop", "blog") else shown(name)
-    written = documents(workshop.render(**answers | ON_MONGODB))
+    folder = workshop.render(**answers | ON_MONGODB)
+    written, asked = documents(folder), properties(files(folder))
     for table in written.tables:
         cells = [
             line.strip("| ").split(" | ")
@@ -602,6 +604,17 @@ def test_a_collection_is_said_as_its_model_declares_it(name: str, workshop: Work
         assert rules.keys() == written.declared.rules[table].keys()
         for rule, why in written.declared.rules[table].items():
             assert _plain(rules[rule][2]) == why, rule
+        bounds = [row for row in cells if re.match("`(min|max)", row[1])]
+        for row in bounds:
+            told = dict(part.split(": ") for part in row[1].strip("`").split(", "))
+            kept = asked[table][row[0].strip("`")]
+            for name, value in told.items():
+                if abs(_number(value)) < 2**31 - 1:  # beyond is what the type keeps by itself
+                    assert _number(kept[name]) == _number(value), (table, row)
+
+
+def _number(value: Any) -> float:
+    return float({"true": 1}.get(value, value) if isinstance(value, str) else value)
 
 
 def _plain(markdown: str) -> str:
