@@ -134,7 +134,7 @@ def _of_wheel() -> Iterator[str]:
 
 
 def _settle(url: str) -> None:
-    """See that the server is its set's only member, that it takes writes, and that it has a user."""
+    """See that the server is its set's only member, takes writes, and has a user."""
     parts = urlsplit(url)
     address, password = f"{parts.hostname}:{parts.port}", parts.password or ""
     deadline, failure = time.monotonic() + START_SECONDS, "it takes no writes"
