@@ -1,4 +1,4 @@
-"""Any model that is right leads all the way: to code, to tables, and to rows that are read back.
+"""Any model that is right leads all the way: to code, to a database, to records that are read back.
 
 A few models are drawn in the ordinary suite, the same ones each time. `GROUNDWORK_EXAMPLES=500`
 searches among so many others, at random. What a search has found is in `former_failures.yml`.
@@ -18,6 +18,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
+from servers.local_mongodb import LocalMongoDB
 from servers.local_postgres import LocalPostgres
 
 from tests.any_model import SEARCHED, Entities, models, rows_that_fit
@@ -40,12 +41,20 @@ DRAWN = settings(
 )
 
 keys = st.sampled_from(sorted(SUPPORTED["sqlalchemy"]["postgresql"]))
+document_keys = st.sampled_from(sorted(SUPPORTED["beanie"]["mongodb"]))
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A PostgreSQL for all examples, each of which has a database of its own."""
     with LocalPostgres() as running:
+        yield running.url
+
+
+@pytest.fixture(scope="module")
+def mongodb() -> Iterator[str]:
+    """A MongoDB for all examples, each of which has a database of its own."""
+    with LocalMongoDB() as running:
         yield running.url
 
 
@@ -77,6 +86,17 @@ def test_any_model_works_on_sqlite(
 ) -> None:
     answers = {"database": "sqlite", "primary_key": key, "entities": entities}
     try_out(answers, "", workshop, python)
+
+
+@pytest.mark.run
+@DRAWN
+@given(entities=models("mongodb"), key=document_keys)
+@example(entities=former("mongodb"), key="objectid")
+def test_any_model_works_on_mongodb(
+    entities: Entities, key: str, mongodb: str, workshop: Workshop, python: Path
+) -> None:
+    answers = {"orm": "beanie", "database": "mongodb", "primary_key": key, "entities": entities}
+    try_out(answers, mongodb, workshop, python)
 
 
 def try_out(answers: dict[str, Any], server: str, workshop: Workshop, python: Path) -> None:

@@ -145,7 +145,11 @@ def test_the_same_answers_give_the_same_bytes(workshop: Workshop, tmp_path: Path
 @pytest.mark.parametrize("name", ["hostile", "forum"])
 def test_what_is_promised_is_asked_alike_on_every_database(name: str, workshop: Workshop) -> None:
     asked = []
-    for orm, database in (("sqlalchemy", "postgresql"), ("sqlmodel", "sqlite")):
+    for orm, database in (
+        ("sqlalchemy", "postgresql"),
+        ("sqlmodel", "sqlite"),
+        ("beanie", "mongodb"),
+    ):
         answers = model(name) | {"orm": orm, "database": database, "primary_key": "uuid7"}
         project = files(workshop.render(**answers))
         asked.append({path: project[path] for path in CONTRACT & project.keys()})

@@ -82,7 +82,8 @@ def edit_as_a_user_does(project: Path) -> dict[str, str]:
     repository = project / "src/acme/repositories/task.py"
     repository.write_text(repository.read_text("utf-8") + QUERY, "utf-8")
     model = project / "src/acme/models/category.py"
-    edit(model, '"""The categories table."""', '"""The categories table, which marketing fills."""')
+    headline = model.read_text("utf-8").splitlines()[0]
+    edit(model, headline, headline.removesuffix('."""') + ', which marketing fills."""')
     readme = project / "README.md"
     readme.write_text(readme.read_text("utf-8") + "\nAsk Ada before you deploy.\n", "utf-8")
     return {
@@ -150,10 +151,11 @@ def test_when_nothing_changed_an_update_changes_nothing(generate: Callable[..., 
 
 
 @pytest.mark.smoke
+@pytest.mark.parametrize("orm", ["sqlalchemy", "beanie"])
 def test_when_the_model_changes_the_code_follows_and_edits_survive(
-    generate: Callable[..., Path], template: Path, tmp_path: Path
+    orm: str, generate: Callable[..., Path], template: Path, tmp_path: Path
 ) -> None:
-    project = generate()
+    project = generate(orm=orm)
     before = files(project)
     edits = edit_as_a_user_does(project)
     add_to_the_model(project)

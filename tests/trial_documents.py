@@ -1,0 +1,56 @@
+"""What `trial.py` has to know of a project with documents."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import MongoClient
+
+Module = Callable[[str], Any]
+
+
+@contextmanager
+def new_database(server: Any) -> Iterator[Any]:
+    """A database of the server."""
+    name = f"trial_{secrets.token_hex(8)}"
+    try:
+        yield server.set(database=name)
+    finally:
+        with _client(server) as client:
+            client.drop_database(name)
+
+
+def migrate(module: Module, url: Any) -> None:
+    """Up, down and up again, and see each time that what is there is what the models say."""
+    migrating, collection_of = module("migrating"), module("documents").collection_of
+    expected = {collection_of(model) for model in module("models").DOCUMENTS}
+    migrating.upgrade(url)
+    migrating.check(url)
+    assert expected <= _collections(url)
+    migrating.downgrade(url)
+    assert not expected & _collections(url)
+    migrating.upgrade(url)
+    migrating.check(url)
+
+
+def everything(module: Module, document: Any) -> dict[str, Any]:
+    """The value of every field that is stored."""
+    names = module("documents").fields_of(type(document))
+    return {name: getattr(document, name) for name in names}
+
+
+async def values(session: Any, model: Any, field: str) -> set[Any]:
+    """The values in a field."""
+    return set(await session.run(lambda on: on.of(model).distinct(field, session=on.session)))
+
+
+def _collections(url: Any) -> set[str]:
+    with _client(url) as client:
+        return set(client[url.database].list_collection_names())
+
+
+def _client(url: Any) -> MongoClient[dict[str, Any]]:
+    return MongoClient(url.render_as_string(hide_password=False))
