@@ -235,7 +235,7 @@ def _some_of(draw: st.DrawFn, low: Any, high: Any) -> Field:
 
 @st.composite
 def _digits(draw: st.DrawFn, kind: str, database: str) -> Field:
-    precision = draw(st.integers(1, 18 if database == "sqlite" else 38))
+    precision = draw(st.integers(1, {"sqlite": 18, "mongodb": 34}.get(database, 38)))
     scale = draw(st.integers(0, precision))
     field: Field = {"precision": precision, "scale": scale}
     most = 10 ** (precision - scale) - 1

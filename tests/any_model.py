@@ -75,6 +75,14 @@ relationship a_field_whose_name_is_precisely_as_long_as_names_can_be
 a_field_whose_name_is_nearly_as_long_as_names_can_be_2
 """
 MEMBERS = _MEMBERS.split()
+# Methods of Beanie's documents.
+NO_MEMBERS = {"mongodb": ["all", "count", "get", "include", "set", "sum", "update"]}
+# What lives inside the records of others, and what only a record cannot be asked for.
+EMBEDDED = [
+    *("Place", "Line2", "HTTPHeader", "Match2"),
+    "AnEmbeddedEntityWithANameThatIsAsLongAsItCouldBeX",
+]
+INNER = [*MEMBERS, "id", "created_at", "version"]
 TARGETS = [
     *("holder", "parent", "previous", "group_of", "order_by", "where_from", "partner", "match_of"),
     "a_reference_whose_name_is_as_long_as_a_name_may_ever_be",
@@ -95,7 +103,9 @@ TYPES = [*FAMILIES, "boolean", "uuid", "json", "enum", "bytes", "array"]
 IN_A_JUNCTION = [
     *("string", "integer", "bigint", "decimal", "float", "boolean", "date", "datetime", "enum"),
 ]
-UNORDERED = ("json", "array", "text", "bytes")
+UNORDERED = ("json", "array", "text", "bytes", "embedded")
+# By whose moment records can be removed.
+MOMENTS = ("datetime", "clock", "deleted_at")
 
 METHODS = {
     "gin": ["json", "array"],
@@ -122,6 +132,13 @@ class Draft:
     members: dict[str, set[str]] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
     throughs: set[str] = field(default_factory=set)
+    #: What can be inside of a record.
+    embedded: Entities = field(default_factory=dict)
+
+    @property
+    def free(self) -> list[str]:
+        """The names that a member can have here."""
+        return [name for name in MEMBERS if name not in NO_MEMBERS.get(self.database, ())]
 
     def below(self, name: str) -> list[str]:
         """The entities that one may need."""
@@ -144,6 +161,8 @@ def models(draw: st.DrawFn, database: str = "postgresql") -> Entities:
     names = draw(st.lists(st.sampled_from(list(TABLES)), min_size=1, max_size=4, unique=True))
     ranks = draw(st.permutations(range(len(names))))
     draft = Draft(database, {name: {} for name in names}, dict(zip(names, ranks, strict=True)))
+    for name in draw(st.lists(st.sampled_from(EMBEDDED), max_size=2, unique=True)):
+        draft.embedded[name] = draw(_embedded(draft))
     for name in names:
         draw(_with_head(draft, name))
     for name in names:
@@ -151,10 +170,42 @@ def models(draw: st.DrawFn, database: str = "postgresql") -> Entities:
     for name in names:
         draw(_with_names_for_others(draft, name))
         draw(_with_rules(draft, name))
-    return {
+    kept = {
         name: {key: value for key, value in entity.items() if value != {} and value != []}
         for name, entity in draft.entities.items()
     }
+    return draw(st.sampled_from([kept | draft.embedded, draft.embedded | kept]))
+
+
+@st.composite
+def _embedded(draw: st.DrawFn, draft: Draft) -> Entity:
+    """An entity that lives inside others: it has no more than fields, which are sent with it."""
+    members = draw(st.lists(st.sampled_from(INNER), min_size=1, max_size=6, unique=True))
+    own: dict[str, Any] = {}
+    for member in members:
+        drawn = draw(_any_fields(draft))
+        kept = {key: value for key, value in drawn.items() if key not in ("unique", "index")}
+        kept = {key: value for key, value in kept.items() if key not in ("secret", "immutable")}
+        if kept.get("default") == "now" and kept["type"] in ("date", "datetime"):
+            del kept["default"]
+        own[member] = kept
+    head = {"description": draw(texts)} if draw(seldom) else {}
+    return {"embedded": True, **head, "fields": own}
+
+
+@st.composite
+def _any_fields(draw: st.DrawFn, draft: Draft) -> dict[str, Any]:
+    """A field of any type, which may hold what is embedded."""
+    if not draft.embedded or not draw(seldom):
+        return draw(fields(TYPES, draft.database))
+    made: dict[str, Any] = {"type": draw(st.sampled_from(["embedded", "array"]))}
+    made["of"] = draw(st.sampled_from(list(draft.embedded)))
+    for flag in ("optional", "secret", "immutable"):
+        if draw(seldom):
+            made[flag] = draw(st.booleans())
+    if made["type"] == "array" and draw(often):
+        made["default"] = []
+    return made
 
 
 @st.composite
@@ -186,10 +237,10 @@ def _with_members(draw: st.DrawFn, draft: Draft, name: str) -> None:
     if owners and not owns and draw(seldom):
         entity["owned_by"] = draw(st.sampled_from(owners))
     taken = {"owner", "owner_id"} if "owned_by" in entity else set()
-    free = [member for member in MEMBERS if member not in taken]
+    free = [member for member in draft.free if member not in taken]
     chosen = draw(st.lists(st.sampled_from(free), min_size=1, max_size=7, unique=True))
     half = draw(st.integers(0, len(chosen) // 4))
-    entity["fields"] = {member: draw(fields(TYPES, draft.database)) for member in chosen[half:]}
+    entity["fields"] = {member: draw(_any_fields(draft)) for member in chosen[half:]}
     relations = draw(st.lists(st.sampled_from(TARGETS), max_size=3, unique=True))
     links = draw(st.integers(0, len(relations) // 2))
     entity["references"] = {
@@ -339,9 +390,9 @@ def _with_rules(draw: st.DrawFn, draft: Draft, name: str) -> None:
         **({"deleted_at": "deleted_at"} if entity.get("soft_delete") else {}),
         **({"owner": "reference"} if "owned_by" in entity else {}),
         **dict.fromkeys(entity["references"], "reference"),
-        **{member: each["type"] for member, each in entity["fields"].items()},
+        **{member: _kind(each) for member, each in entity["fields"].items()},
     }
-    made = draw(st.lists(_indexes(entity, columns), max_size=3))
+    made = draw(st.lists(_indexes(entity, columns, draft.database), max_size=3))
     kept: dict[str, dict[str, Any]] = {}
     for index in made:
         if index and not _is_there_already(index, entity, columns):
@@ -350,6 +401,11 @@ def _with_rules(draw: st.DrawFn, draft: Draft, name: str) -> None:
             on = [index["on"]] if isinstance(index["on"], str) else index["on"]
             kept.setdefault(using if using == "fulltext" else f"{on} {using}", index)
     entity["indexes"] = list(kept.values())
+
+
+def _kind(each: dict[str, Any]) -> str:
+    """The type of a field; an array of what is embedded is embedded, too."""
+    return "embedded" if each.get("of") in EMBEDDED else str(each["type"])
 
 
 @st.composite
@@ -394,7 +450,9 @@ def _shape(each: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @st.composite
-def _indexes(draw: st.DrawFn, entity: Entity, columns: dict[str, str]) -> dict[str, Any]:
+def _indexes(
+    draw: st.DrawFn, entity: Entity, columns: dict[str, str], database: str
+) -> dict[str, Any]:
     """An index by any method; an empty one where the method has nothing to read."""
     using = draw(st.sampled_from(["", "", "", *METHODS]))
     reads = METHODS.get(using)
@@ -416,6 +474,9 @@ def _indexes(draw: st.DrawFn, entity: Entity, columns: dict[str, str]) -> dict[s
         index["unique"] = draw(st.booleans())
     if using != "fulltext" and draw(seldom):
         index["where"] = draw(_conditions(entity, columns))
+    moment = len(on) == 1 and columns.get(on[0]) in MOMENTS
+    if database == "mongodb" and moment and not using and draw(seldom):
+        index["expires_after"] = draw(st.sampled_from([0, 3600, "90s", "30d", "12h", "5m"]))
     index["why"] = draw(texts)
     return {key: value for key, value in index.items() if value != {}}
 
@@ -426,7 +487,7 @@ def _conditions(draw: st.DrawFn, entity: Entity, columns: dict[str, str]) -> dic
     for name, kind in columns.items():
         if kind in ("reference", "deleted_at"):
             choices[name] = [None]
-        elif kind not in ("id", "clock", "bytes", "json", "array"):
+        elif kind not in ("id", "clock", "bytes", "json", "array", "embedded"):
             # The moment of now is another one for every row.
             values = [value for value in fitting_values(entity["fields"][name]) if value != "now"]
             choices[name] = [None, *values]
@@ -456,6 +517,7 @@ MANY = 3
 def rows_that_fit(entities: Entities) -> dict[str, int]:
     """So many rows of each entity can be made up, whatever must be unique; at most three."""
     counts: dict[str, int] = {}
+    entities = {name: each for name, each in entities.items() if not each.get("embedded")}
     while len(counts) < len(entities):
         for name, entity in entities.items():
             needed = [

@@ -81,6 +81,14 @@ def _fields(entities: Entities) -> Iterator[tuple[tuple[Any, ...], dict[str, Any
                 yield (name, "many_to_many", relation, "fields", member), field
 
 
+def _with_records(entities: Entities) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((name, entity) for name, entity in entities.items() if not entity.get("embedded"))
+
+
+def _embedded(entities: Entities) -> list[str]:
+    return [name for name, entity in entities.items() if entity.get("embedded")]
+
+
 def _parts(entities: Entities, section: str) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     for name, entity in entities.items():
         content = entity.get(section, {})
@@ -101,7 +109,7 @@ def unknown_keys(entities: Entities) -> Iterator[Cut]:
 
 def wrong_kinds(entities: Entities) -> Iterator[Cut]:
     """Values of another kind: text that is none, flags that are numbers."""
-    for name, entity in entities.items():
+    for name, entity in _with_records(entities):
         for flag in ("soft_delete", "versioned"):
             # Without it, its column is gone from the indexes, too.
             if not entity.get(flag):
@@ -126,7 +134,7 @@ def wrong_kinds(entities: Entities) -> Iterator[Cut]:
 def wrong_names(entities: Entities) -> Iterator[Cut]:
     """Members that have no name, or one that is taken."""
     field = {"type": "boolean"}
-    for name, entity in entities.items():
+    for name, entity in _with_records(entities):
         for member in ("Title", "two__scores", "class", "id", "registry", "model_x", "x" * 56):
             yield "bad name", (name, "fields"), member, field, True
         for reference in entity.get("references", {}):
@@ -148,7 +156,7 @@ def wrong_targets(entities: Entities) -> Iterator[Cut]:
             yield "no entity", (*path,), "to", "Nobody", False
             yield "no entity", (*path,), "to", 7, True
             yield "no to", path, "to", GONE, True
-    for name, entity in entities.items():
+    for name, entity in _with_records(entities):
         yield "no entity", (name, "references"), "mistaken", {"to": name}, False
         if "owned_by" not in entity:
             yield "no owner", (name,), "owned_by", name, False
@@ -162,12 +170,13 @@ def wrong_types(entities: Entities) -> Iterator[Cut]:
             "decimal": ("precision", "scale"),
             "enum": ("values",),
             "array": ("of",),
+            "embedded": ("of",),
         }.get(kind, ()):
             yield "missing option", path, option, GONE, True
         for option, value, takers in _OPTIONS:
             if kind not in takers:
                 yield "option of another type", path, option, value, True
-        if kind in ("json", "array", "text", "bytes"):
+        if kind in ("json", "array", "text", "bytes", "embedded"):
             if "default" not in field:
                 yield "not unique", path, "unique", True, False
             yield "not indexed", path, "index", "Why.", False
@@ -181,7 +190,7 @@ _OPTIONS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("ge", 1, _NUMBERS),
     ("precision", 9, ("decimal",)),
     ("values", ["a"], ("enum",)),
-    ("of", "string", ("array",)),
+    ("of", "string", ("array", "embedded")),
 ]
 
 
@@ -231,6 +240,7 @@ _MISFITS: dict[str, list[Any]] = {
     "enum": ["no such value", 5],
     "array": [["a"], "a", {}],
     "bytes": ["a", 1],
+    "embedded": ["a", {}],
 }
 
 
@@ -246,7 +256,7 @@ def wrong_defaults(entities: Entities) -> Iterator[Cut]:
 
 def wrong_rules(entities: Entities) -> Iterator[Cut]:
     """Checks of what is not there, cannot be compared, or has no reason."""
-    for name, entity in entities.items():
+    for name, entity in _with_records(entities):
         own = list(entity.get("fields", {}))
         rules = ["", "a", f"{own[0]} > nothing_there", f"{own[0]} = x", f"{own[0]} > {own[0]}", 5]
         uncompared = [member for member, each in entity["fields"].items() if each["type"] == "json"]
@@ -263,7 +273,7 @@ def wrong_rules(entities: Entities) -> Iterator[Cut]:
 
 def wrong_values(entities: Entities) -> Iterator[Cut]:
     """Computed fields of what is not there, is secret, or does not go together."""
-    for name, entity in entities.items():
+    for name, entity in _with_records(entities):
         values = ["", "a", "1 + 2", "nothing_there + 1", "a +", 5]
         secret = [member for member, each in entity["fields"].items() if each.get("secret")]
         values += [f"{member} + {member}" for member in secret]
@@ -299,6 +309,32 @@ def wrong_indexes(entities: Entities) -> Iterator[Cut]:
                 yield "misfit condition", path, member, misfits[0], False
 
 
+def wrong_embedding(entities: Entities) -> Iterator[Cut]:
+    """What is embedded and holds itself, or is taken for a record."""
+    for name in _embedded(entities):
+        for key, value in (("soft_delete", True), ("table", "t"), ("indexes", []), ("checks", {})):
+            yield "no record", (name,), key, value, True
+        for key, value in (("unique", True), ("index", "Why."), ("secret", True)):
+            at = _path((name, "fields", "mistaken", key))
+            field = {"type": "boolean", key: value}
+            yield "no column", (name, "fields"), "mistaken", field, True, at
+        circle = {"type": "array", "of": name}
+        at = _path((name, "fields", "mistaken", "of"))
+        if not any(_holds(entities, other, name) for other in _embedded(entities)):
+            yield "in itself", (name, "fields"), "mistaken", circle, False, at
+        for other, _ in _with_records(entities):
+            at = _path((other, "references", "mistaken", "to"))
+            yield "no record", (other, "references"), "mistaken", {"to": name}, False, at
+    for path, field in _fields(entities):
+        if field["type"] == "embedded":
+            yield "no entity", path, "of", "Nobody", False
+            yield "no entity", path, "of", "string", True
+
+
+def _holds(entities: Entities, name: str, other: str) -> bool:
+    return any(field.get("of") == other for field in entities[name]["fields"].values())
+
+
 _NO_COLUMNS: list[Any] = [[], {}, [5], ["nothing_there"], ["id", "id"]]
 _NO_CONDITIONS: list[Any] = [{}, [], "x"]
 
@@ -313,4 +349,5 @@ FINDERS: list[Callable[[Entities], Iterator[Cut]]] = [
     wrong_rules,
     wrong_values,
     wrong_indexes,
+    wrong_embedding,
 ]

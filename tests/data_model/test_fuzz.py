@@ -23,7 +23,7 @@ LINE = re.compile(r"entities[^\n\r]*?: \S.*\S")
 
 MODELS: list[dict[str, Any]] = [
     yaml.safe_load((HERE / "models" / f"{name}.yml").read_text("utf-8"))["entities"]
-    for name in ("types", "organisation")
+    for name in ("types", "organisation", "embedded")
 ]
 
 WORDS = (
@@ -140,12 +140,13 @@ def test_what_the_validator_accepts_the_schema_accepts(
 
 
 @quickly
-@given(database=st.sampled_from(["postgresql", "sqlite"]), data=st.data())
+@given(database=st.sampled_from(["postgresql", "sqlite", "mongodb"]), data=st.data())
 def test_any_right_model_is_accepted(
     database: str, data: st.DataObject, errors: Errors, schema_errors: Errors
 ) -> None:
     model = data.draw(models(database))
-    assert errors(model, database=database) == []
+    orm = "beanie" if database == "mongodb" else "sqlalchemy"
+    assert errors(model, orm, database) == []
     assert schema_errors(model) == []
 
 
