@@ -226,13 +226,24 @@ def test_no_template_asks_which_orm_it_is_for() -> None:
     ] == []
 
 
+# The conditions on paths that no project of an ORM fulfils.
+NEVER = {
+    "sqlalchemy": {"has_documents"},
+    "sqlmodel": {"has_documents"},
+    "beanie": {"has_tables", "has_sync", "has_extensions", "on_neon"},
+}
+
+
 def test_flavours_have_the_same_files() -> None:
     """A file of one database, its siblings have, too; a file asked of an ORM, every ORM has."""
-    sources = [text(name) for name in tracked() if name.startswith(("template/", "flavours/"))]
-    asked = {
-        name for source in sources for name in re.findall(r"'flavours/' ~ orm ~ '/([^']+)'", source)
-    }
+    sources = [name for name in tracked() if name.startswith(("template/", "flavours/"))]
     for orm in oracle.SUPPORTED:
+        asked = {
+            name
+            for source in sources
+            if not NEVER[orm] & {*re.findall(r"\{% if (\w+) %\}", source)}
+            for name in re.findall(r"'flavours/' ~ orm ~ '/([^']+)'", text(source))
+        }
         names_of_orm = {path.name for path in (ROOT / "flavours" / orm).glob("*.jinja")}
         assert asked - names_of_orm == set(), orm
         # What a family shares is in the folder of its first ORM, beside its databases.

@@ -101,8 +101,8 @@ def test_a_model_that_contains_itself_is_refused(errors: Errors) -> None:
     assert "nest it at most 10 deep" in errors(model)[0]
     assert errors(model)[1] == (
         "entities.Task.fields.d: has no type; the types are string, text, integer, bigint, "
-        "decimal, float, boolean, date, time, datetime, uuid, json, enum, email, url, bytes, array, "
-        "embedded"
+        "decimal, float, boolean, date, time, datetime, uuid, json, enum, email, url, bytes, "
+        "array, embedded"
     )
 
 
