@@ -85,7 +85,8 @@ class _Process(ServerProcess):
         # A socket's path is limited to 107 characters.
         options += [] if sys.platform == "win32" else ["--nounixsocket"]
         for name, value in {**_PARAMETERS, **self.settings}.items():
-            options += ["--setParameter", f"{name}={value}"]
+            option = f"{name}={value}"
+            options += [option] if name.startswith("--") else ["--setParameter", option]
         mongod = self.programs["mongod"]
         return [_reachable(mongod) if account() else mongod, *options]
 
@@ -99,7 +100,11 @@ class _Process(ServerProcess):
 
 
 class LocalMongoDB(LocalServer):
-    """One MongoDB on 127.0.0.1; settings are parameters, as in `{"notablescan": "true"}`."""
+    """One MongoDB on 127.0.0.1.
+
+    Settings are parameters, as in `{"notablescan": "true"}`; with dashes, they are options of the
+    program, as in `{"--maxConns": "9"}`.
+    """
 
     process = _Process
 
