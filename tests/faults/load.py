@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from tests.faults.application import Application
@@ -25,6 +25,15 @@ async def load(ledger: Ledger, *applications: Application) -> AsyncIterator[None
             yield
         finally:
             stopped.set()
+
+
+async def kill_under_load(bank: Application, ledger: Ledger, kill: Callable[[], None]) -> None:
+    """Kill twice what is at work, and see each time that the work goes on."""
+    async with load(ledger, bank):
+        for _ in range(2):
+            await ledger.progress(40)
+            await asyncio.to_thread(kill)
+        await ledger.progress(40)
 
 
 async def see_that_all_is_well(bank: Application, ledger: Ledger, store: Store) -> None:

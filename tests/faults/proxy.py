@@ -7,8 +7,8 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-# Not the name of an isolation level.
-COMMIT = re.compile(rb"COMMIT(?!TED)")
+# In SQL, where COMMITTED is an isolation level, and in MongoDB's commands.
+COMMIT = re.compile(rb"COMMIT(?!TED)|commitTransaction")
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -27,11 +27,12 @@ from bank.database import Database, WriteSession
 from bank.models.base import Key
 from bank.repositories import (
     AccountRepository,
+    BranchRepository,
     CustomerRepository,
     LabelRepository,
     ReceiptRepository,
 )
-from bank.schemas import AccountCreate, CustomerCreate, LabelCreate, ReceiptCreate
+from bank.schemas import AccountCreate, BranchCreate, CustomerCreate, LabelCreate, ReceiptCreate
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 
@@ -65,7 +66,10 @@ gates: defaultdict[str, Gate] = defaultdict(Gate)
 
 
 class Order(BaseModel):
-    """Money to be moved. Between the two accounts it may stop at a gate, or be slow."""
+    """Money to be moved.
+
+    Between the two accounts it may stop at a gate, or be slow; before the commit, at the last gate.
+    """
 
     number: str
     payer_id: Key
@@ -73,6 +77,7 @@ class Order(BaseModel):
     amount: int = 1
     gate: str | None = None
     slow: bool = False
+    last_gate: str | None = None
 
 
 class Opened(BaseModel):
@@ -94,6 +99,8 @@ async def transfer(session: WriteSession, owner: Key, order: Order) -> None:
     await additions.add(session, owner, order.payee_id, order.amount)
     receipt = order.model_dump(include={"number", "payer_id", "payee_id", "amount"})
     await ReceiptRepository(session, owner=owner).create(ReceiptCreate(**receipt))
+    if order.last_gate:
+        await gates[order.last_gate].arrive()
 
 
 async def transfer_once(order: Order, owner: Key, session: WriteSession) -> None:
@@ -139,6 +146,14 @@ async def post_while_listened_to(
     gone.cancel()
     working.result()
     return Response(status_code=201)
+
+
+@router.post("/branches", status_code=201)
+async def open_branches(
+    branches: list[BranchCreate], _: CurrentPrincipal, session: WriteSessionDep
+) -> None:
+    """Open many at once."""
+    await BranchRepository(session).create_many(branches)
 
 
 @router.get("/total")

@@ -7,7 +7,14 @@ import sqlite3
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    suppress,
+)
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -24,7 +31,6 @@ from tests.faults.store import (
     Key,
     Record,
     Server,
-    ServerFullError,
     Store,
     Termination,
 )
@@ -34,6 +40,10 @@ TOO_MANY_CONNECTIONS = 1040
 
 # A pooler that was refused by its server asks again soon.
 IMPATIENT = "server_login_retry = 0.2\n"
+
+
+class ServerFullError(Exception):
+    """There is no connection left."""
 
 
 class Tables(Store):
@@ -51,8 +61,8 @@ class Tables(Store):
         await self.rows(*self.doomsday, "SELECT 1")
 
     async def records(self, of: str, **fields: Key) -> Sequence[Record]:
-        wanted = [f"{name} = {value}" for name, value in fields.items()]
-        return await self.rows(f"SELECT * FROM {of} WHERE {' AND '.join(wanted)}")
+        wanted = "".join(f" AND {name} = {value}" for name, value in fields.items())
+        return await self.rows(f"SELECT * FROM {of} WHERE 1 = 1{wanted}")
 
     async def labels(self, accounts: Sequence[Key]) -> Mapping[Key, frozenset[Key]]:
         keys = ", ".join(map(str, accounts))
@@ -73,6 +83,22 @@ class TableServer(Tables, Server):
     @asynccontextmanager
     async def terminable(self) -> AsyncIterator[tuple[dict[str, str], Termination]]:
         yield {}, self.terminate
+
+    @abstractmethod
+    def connected(self) -> AbstractAsyncContextManager[Any]:
+        """A connection of our own.
+
+        Raises:
+            ServerFullError: there is none left.
+        """
+
+    @asynccontextmanager
+    async def full(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            with suppress(ServerFullError):
+                while True:
+                    await stack.enter_async_context(self.connected())
+            yield
 
 
 class PostgreSQL(TableServer):

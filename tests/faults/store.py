@@ -5,15 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-    suppress,
-)
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -34,10 +27,6 @@ DOOMED = "doomed"
 
 # For a connection to end that was told to.
 STOP_SECONDS = 10.0
-
-
-class ServerFullError(Exception):
-    """There is no connection left."""
 
 
 class Store(ABC):
@@ -120,21 +109,11 @@ class Server(Store):
         """The settings of an application whose connections can be ended, and what ends them."""
 
     @abstractmethod
-    def connected(self) -> AbstractAsyncContextManager[Any]:
-        """A connection of our own.
+    def full(self) -> AbstractAsyncContextManager[None]:
+        """A server that has given all its connections to others, until the block ends."""
 
-        Raises:
-            ServerFullError: there is none left.
-        """
-
-    @asynccontextmanager
-    async def full(self) -> AsyncIterator[None]:
-        """A server that has given all its connections to others."""
-        async with AsyncExitStack() as stack:
-            with suppress(ServerFullError):
-                while True:
-                    await stack.enter_async_context(self.connected())
-            yield
+    async def let_go(self) -> None:
+        """Wait until the server holds nothing for connections that it has lost."""
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tests.faults.mongodb import MongoDB
 from tests.faults.sql import MariaDB, Neon, PostgreSQL, SQLite
 from tests.faults.store import Server, Store
 
-SERVERS: list[type[Server]] = [PostgreSQL, Neon, MariaDB]
+SERVERS: list[type[Server]] = [PostgreSQL, Neon, MariaDB, MongoDB]
 STORES: list[type[Store]] = [*SERVERS, SQLite]
 
 # Those whose commits can be refused.
