@@ -175,7 +175,7 @@ def test_when_the_model_changes_the_code_follows_and_edits_survive(
     assert after["data_model.yml"] == mine
     assert _migrations(after) == _migrations(before)
 
-    copy(template, tmp_path / "fresh", **yaml.safe_load(mine))
+    copy(template, tmp_path / "fresh", **{"orm": orm, **yaml.safe_load(mine)})
     assert rendered(project, *edits) == rendered(tmp_path / "fresh", *edits)
 
 
