@@ -17,6 +17,7 @@ __all__ = ["generate", "template"]
 
 # A test that is run inside the project, where Alembic and the database are.
 WALK = Path(__file__).with_name("walk_revisions.txt")
+DOCUMENTS = Path(__file__).with_name("walk_documents.txt")
 
 FIRST = """
 Parcel:
@@ -59,7 +60,8 @@ Room:
 RENAMED = CHANGED.replace("Parcel:\n", "Parcel:\n  table: packages\n")
 
 # SQLite copies a table for this, which must come out as it went in.
-WIDER = RENAMED.replace("    grams: ", "    packed: {type: datetime, default: now}\n    grams: ")
+PACKED = "    packed: {type: datetime, default: now}\n    grams: "
+WIDER = RENAMED.replace("    grams: ", PACKED)
 
 
 @pytest.mark.run
@@ -75,6 +77,29 @@ def test_rules_follow_the_model(database: str, generate: Callable[..., Path], py
     assert "constraint" not in wider
 
     (project / "tests/test_walk.py").write_text(WALK.read_text("utf-8"), "utf-8")
+    run(project, python, "pytest", "-x", "tests/test_walk.py", "tests/test_migrations.py")
+
+
+@pytest.mark.run
+def test_documents_follow_the_model(generate: Callable[..., Path], python: Path) -> None:
+    project = generate(
+        orm="beanie",
+        database="mongodb",
+        primary_key="objectid",
+        entities=yaml.safe_load(FIRST),
+    )
+    changed = revise(project, python, CHANGED, "change")
+    assert 'fill_in(session, "parcels", "kind", "box")' in changed
+    assert 'fill_in(session, "parcels", "grams", None)' in changed
+    assert 'drop_collection(session, "shelves")' in changed
+    # There and back; an index whose field and condition have not changed stays.
+    assert changed.count("replace_validator(\n") == 2
+    assert "_index" not in changed.replace("create_indexes,", "").replace("drop_index,", "")
+    wider = revise(project, python, CHANGED.replace("    grams: ", PACKED), "widen")
+    assert 'fill_in(session, "parcels", "packed", datetime.now(UTC))' in wider
+    assert "collection(" not in wider
+
+    (project / "tests/test_walk.py").write_text(DOCUMENTS.read_text("utf-8"), "utf-8")
     run(project, python, "pytest", "-x", "tests/test_walk.py", "tests/test_migrations.py")
 
 
