@@ -156,6 +156,15 @@ async def open_branches(
     await BranchRepository(session).create_many(branches)
 
 
+@router.post("/accounts", status_code=201)
+async def open_account(
+    account: AccountCreate, principal: CurrentPrincipal, session: WriteSessionDep, gate: str
+) -> None:
+    """Open one, and stop at a gate before the commit."""
+    await AccountRepository(session, owner=principal.id).create(account)
+    await gates[gate].arrive()
+
+
 @router.get("/total")
 async def get_total(
     principal: CurrentPrincipal, session: ReadSessionDep, gate: str | None = None

@@ -317,6 +317,29 @@ async def test_without_a_version_the_last_writer_wins(store: Store, bank: Servin
         await see_that_all_is_well(application, ledger, store)
 
 
+async def test_a_record_is_deleted_that_another_is_about_to_name(
+    store: Store, bank: Serving
+) -> None:
+    """Whoever deletes it, in another process, waits, and then takes its name from there."""
+    async with bank() as one, bank() as other:
+        ledger = await Ledger.of(one)
+        other.join(one)
+        made = await one.send("POST", "/branches", {"street": "", "city": ""})
+        branch = made.content["id"]
+        account = {"name": "named", "branch_id": branch}
+        opening = asyncio.create_task(one.send("POST", "/teller/accounts?gate=named", account))
+        await one.arrivals("named")
+        deleting = asyncio.create_task(other.send("DELETE", f"/branches/{branch}"))
+        assert not (await asyncio.wait({deleting}, timeout=0.5))[0]
+        await one.open_gate("named")
+        assert [(await opening).status, (await deleting).status] == [201, 204]
+        assert await store.records("branches", id=branch) == []
+        accounts = await store.records("accounts", owner_id=ledger.customer)
+        assert [each["branch_id"] for each in accounts if each["name"] == "named"] == [None]
+        ledger.accounts["named"] = Outcome.DONE
+        await see_that_all_is_well(one, ledger, store)
+
+
 async def test_of_many_new_records_one_has_what_is_taken(store: Store, bank: Serving) -> None:
     """All are written, or none; and whoever asked is told which field it was."""
     async with bank() as application:
