@@ -15,7 +15,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import psutil
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from servers.local_mongodb import LocalMongoDB
@@ -59,7 +58,12 @@ class Member:
     def __init__(self, folder: Path, parameters: Mapping[str, str]) -> None:
         self.port = free_port()
         self._folder = folder / str(self.port)
-        self._parameters = {"diagnosticDataCollectionEnabled": "false", **parameters}
+        self._parameters = {
+            "diagnosticDataCollectionEnabled": "false",
+            # Else it cannot be kept from following.
+            "enableTestCommands": "1",
+            **parameters,
+        }
         self._starter: subprocess.Popen[bytes] | None = None
 
     @property
@@ -89,25 +93,17 @@ class Member:
         if self._starter:
             self._starter.communicate()
 
-    def suspend(self) -> None:
-        """Let it do nothing for a while."""
-        self._process().suspend()
+    def follow(self, whether: bool) -> None:
+        """Take over what the primary writes, or nothing of it."""
+        mode = "off" if whether else "alwaysOn"
+        self.command("configureFailPoint", "stopReplProducer", mode=mode)
 
-    def resume(self) -> None:
-        """Let it go on."""
-        self._process().resume()
-
-    def _process(self) -> psutil.Process:
-        assert self._starter
-        [process] = psutil.Process(self._starter.pid).children()
-        return process
-
-    def command(self, name: str, value: object = 1) -> dict[str, Any]:
+    def command(self, name: str, value: object = 1, **more: object) -> dict[str, Any]:
         """Tell it something."""
         with MongoClient[dict[str, Any]](
             "127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=500
         ) as client:
-            return client.admin.command(name, value)
+            return client.admin.command({name: value, **more})
 
     def state(self) -> State:
         """What it is at the moment."""
@@ -155,11 +151,11 @@ class ReplicaSet:
         [lost] = [each for each in self._members if each.state() is State.PRIMARY]
         others = [each for each in self._members if each is not lost]
         for other in others:
-            other.suspend()
+            other.follow(False)
         time.sleep(AHEAD)
         lost.kill()
         for other in others:
-            other.resume()
+            other.follow(True)
         self._wait_for([State.AWAY, State.PRIMARY, State.SECONDARY])
         lost.start()
         self._wait_for_order()
