@@ -30,8 +30,11 @@ STORES = ("postgresql", "mysql", "sqlite", "mongodb")
 LAYER = {"api": False, "sessions": "both"}
 
 
-def _with_sessions(triple: dict[str, Any]) -> dict[str, Any]:
-    return triple | {"sessions": "both" if triple["primary_key"] == "integer" else "async"}
+def _of_triple(triple: dict[str, Any]) -> dict[str, Any]:
+    """What a triple runs: sync sessions go with one kind of key, and most models with one, too."""
+    is_whole = triple["primary_key"] in {"integer", "objectid"} or triple == DEFAULT
+    sessions = "both" if triple["primary_key"] == "integer" else "async"
+    return triple | {"sessions": sessions, "starter": "tasks" if is_whole else "blank"}
 
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -52,9 +55,7 @@ RUNS: dict[str, dict[str, Any]] = {
     # What is different at Neon is how one asks.
     "shop-neon": {"starter": "shop", "database": "neon", "primary_key": "uuid4"},
     "hostile-neon": model("hostile") | {"database": "neon", "primary_key": "integer"},
-    # Sync sessions beside the async ones with one kind of key, on each database.
-    **{label(triple): _with_sessions(triple) for triple in TRIPLES},
-    "blank-postgresql": {"database": "postgresql", "primary_key": "uuid4", "starter": "blank"},
+    **{label(triple): _of_triple(triple) for triple in TRIPLES},
     "blank-sqlite": {"database": "sqlite", "primary_key": "integer", "starter": "blank"},
     "layer-postgresql": LAYER | {"database": "postgresql", "primary_key": "integer"},
     "layer-sqlite": LAYER | {"database": "sqlite", "primary_key": "uuid7", "ci": "none"},
