@@ -214,8 +214,8 @@ def test_a_newer_template_gives_what_a_fresh_copy_gives_plus_the_edits(
 
     edit(
         template / "flavours/sqlalchemy/schema_base.py.jinja",
-        '"""A row, as it is answered."""',
-        '"""A row, as a client is answered."""',
+        '"""A record, as it is answered."""',
+        '"""A record, as a client is answered."""',
     )
     repository = template / "flavours/sqlalchemy/repository.py.jinja"
     edit(repository, "The repository of ", "How to reach ")
