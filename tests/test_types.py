@@ -37,6 +37,8 @@ PROJECTS: dict[str, dict[str, Any]] = {
             enumerate(SHAPES.items(), 1), cycle(CHOICES["database"]), strict=False
         )
     },
+    # Where nobody owns anything, a key stands for anybody.
+    "unowned-mongodb": {"starter": "chinook", "orm": "beanie", "primary_key": "objectid"},
 }
 
 

@@ -51,12 +51,6 @@ class MongoDB(Server):
         }
         self._server = LocalMongoDB(settings=settings)
 
-    def start(self) -> None:
-        self._server.start()
-
-    def stop(self) -> None:
-        self._server.stop()
-
     @property
     def environment(self) -> dict[str, str]:
         return {"DATABASE_URL": urlsplit(self._url)._replace(path="/bank").geturl()}

@@ -122,12 +122,6 @@ class PostgreSQL(TableServer):
         settings = {"deadlock_timeout": "50ms", "synchronous_commit": "on", "max_connections": "40"}
         self._server = LocalPostgres(settings=settings)
 
-    def start(self) -> None:
-        self._server.start()
-
-    def stop(self) -> None:
-        self._server.stop()
-
     @property
     def environment(self) -> dict[str, str]:
         return {"DATABASE_URL": self._server.url}
@@ -251,12 +245,9 @@ class MariaDB(TableServer):
         self._server = LocalMariaDB(settings={"max-connections": "40"})
 
     def start(self) -> None:
-        self._server.start()
+        super().start()
         with closing(self._connect(None)) as connection:
             connection.cursor().execute("CREATE DATABASE bank CHARACTER SET utf8mb4")
-
-    def stop(self) -> None:
-        self._server.stop()
 
     @property
     def environment(self) -> dict[str, str]:

@@ -85,6 +85,12 @@ class Server(Store):
 
     _server: LocalServer
 
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
     def crash(self) -> None:
         """Kill the server, and start it again as it would be after a crash."""
         os.kill(self._server.pid, signal.SIGKILL)

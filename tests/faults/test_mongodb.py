@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -29,32 +30,29 @@ def on(*kinds: type[MongoDB]) -> pytest.MarkDecorator:
 # --- Who leads ------------------------------------------------------------------------------------
 
 
+async def survive(store: MongoDB, bank: Serving, happen: Callable[[], None]) -> None:
+    """See that under load nobody notices what happens to the store."""
+    async with bank(retry_for=DEADLINE) as application:
+        ledger = await Ledger.of(application)
+        await kill_under_load(application, ledger, happen)
+        assert {*ledger.answers} <= SURVIVED
+        await see_that_all_is_well(application, ledger, store)
+
+
 @on(MongoDBSet)
 async def test_the_primary_is_killed_under_load(store: MongoDBSet, bank: Serving) -> None:
     """What the others did not have yet was not acknowledged, so it is done again."""
-    async with bank(retry_for=DEADLINE) as application:
-        ledger = await Ledger.of(application)
-        await kill_under_load(application, ledger, store.crash)
-        assert {*ledger.answers} <= SURVIVED
-        await see_that_all_is_well(application, ledger, store)
+    await survive(store, bank, store.crash)
 
 
 @on(MongoDB, MongoDBSet)
 async def test_the_primary_steps_down_under_load(store: MongoDB, bank: Serving) -> None:
-    async with bank(retry_for=DEADLINE) as application:
-        ledger = await Ledger.of(application)
-        await kill_under_load(application, ledger, store.step_down)
-        assert {*ledger.answers} <= SURVIVED
-        await see_that_all_is_well(application, ledger, store)
+    await survive(store, bank, store.step_down)
 
 
 @on(MongoDB)
 async def test_the_server_is_restarted_under_load(store: MongoDB, bank: Serving) -> None:
-    async with bank(retry_for=DEADLINE) as application:
-        ledger = await Ledger.of(application)
-        await kill_under_load(application, ledger, store.restart)
-        assert {*ledger.answers} <= SURVIVED
-        await see_that_all_is_well(application, ledger, store)
+    await survive(store, bank, store.restart)
 
 
 # --- What begins anew -----------------------------------------------------------------------------
