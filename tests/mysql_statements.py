@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.dialects.mysql.aiomysql import MySQLDialect_aiomysql
 
-[PACKAGE] = [path.parent.name for path in Path("src").glob("*/seeding.py")]
+[PACKAGE] = [path.parent.name for path in Path("src").glob("*/cli.py")]
 
 
 def module(name: str) -> Any:
@@ -84,4 +84,4 @@ def main(samples: Iterable[Any]) -> None:
             print(" ".join(str(statement.compile(dialect=dialect)).split()))
 
 
-main(module("sample_data").SAMPLES)
+main(module("development.sample_data").SAMPLES)

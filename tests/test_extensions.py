@@ -25,7 +25,7 @@ def test_a_server_without_extensions_gets_all_but_the_indexes_that_need_them(
     [migration] = (project / "migrations" / "versions").glob("*.py")
     assert "create_extension(" in migration.read_text("utf-8")
     done = subprocess.run(
-        [python, "-m", "pytest", "-rP", "--tb=short", "tests/test_migrations.py"],
+        [python, "-m", "pytest", "-rP", "--tb=short", "tests/data_layer/test_migrations.py"],
         cwd=project,
         env=_surroundings(room, project, python, bare_server(room)),
         capture_output=True,

@@ -29,7 +29,7 @@ FEW = [
 
 # What is promised of every project is asked by the same bytes, whatever keeps its records.
 CONTRACT = {
-    f"tests/{name}.py"
+    f"tests/data_layer/{name}.py"
     for name in (
         "entities",
         "test_api",
@@ -154,7 +154,7 @@ def test_what_is_promised_is_asked_alike_on_every_database(name: str, workshop: 
         project = files(workshop.render(**answers))
         asked.append({path: project[path] for path in CONTRACT & project.keys()})
     first, *others = asked
-    assert first.keys() >= CONTRACT - {"tests/test_search.py"}
+    assert first.keys() >= CONTRACT - {"tests/data_layer/test_search.py"}
     for other in others:
         assert other == first
 

@@ -77,7 +77,7 @@ def test_rules_follow_the_model(database: str, generate: Callable[..., Path], py
     assert "constraint" not in wider
 
     (project / "tests/test_walk.py").write_text(WALK.read_text("utf-8"), "utf-8")
-    run(project, python, "pytest", "-x", "tests/test_walk.py", "tests/test_migrations.py")
+    run(project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py")
 
 
 @pytest.mark.run
@@ -100,7 +100,7 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
     assert "collection(" not in wider
 
     (project / "tests/test_walk.py").write_text(DOCUMENTS.read_text("utf-8"), "utf-8")
-    run(project, python, "pytest", "-x", "tests/test_walk.py", "tests/test_migrations.py")
+    run(project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py")
 
 
 def revise(project: Path, python: Path, entities: str, message: str) -> str:

@@ -115,7 +115,7 @@ def test_a_project_is_imported_with_its_runtime_dependencies_only(
     project = workshop.render(**in_turn(database, 0), sessions=sessions)
     python = workshop.python(f"runtime-{database}-{sessions}", [project], development=False)
     modules = ["acme.cli", "acme.api.app", "acme.models", "acme.repositories", "acme.schemas"]
-    modules += ["acme.sync_database"] if sessions == "both" else []
+    modules += ["acme.database.sync_sessions"] if sessions == "both" else []
     subprocess.run(
         [python, "-W", "error", "-c", f"import {', '.join(modules)}"],
         env={"PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},

@@ -18,7 +18,7 @@ from typing import Any
 
 from faker import Faker
 
-[PACKAGE] = [path.parent.name for path in Path("src").glob("*/seeding.py")]
+[PACKAGE] = [path.parent.name for path in Path("src").glob("*/cli.py")]
 
 
 def module(name: str) -> Any:
@@ -27,7 +27,7 @@ def module(name: str) -> Any:
 
 
 # What has to be known of the store is beside this file.
-IS_SQL = Path("src", PACKAGE, "constraints.py").exists()
+IS_SQL = Path("src", PACKAGE, "database", "constraints.py").exists()
 STORE: Any = importlib.import_module("trial_tables" if IS_SQL else "trial_documents")
 
 
@@ -37,10 +37,10 @@ async def fill(url: Any, counts: dict[str, int]) -> None:
     try:
         fake = Faker()
         fake.seed_instance(1)
-        for sample in module("sample_data").SAMPLES:
+        for sample in module("development.sample_data").SAMPLES:
             await create_one(database, fake, sample)
-        await module("seeding").seed(database, {name: count - 1 for name, count in counts.items()})
-        for sample in module("sample_data").SAMPLES:
+        await module("development.seeding").seed(database, {name: count - 1 for name, count in counts.items()})
+        for sample in module("development.sample_data").SAMPLES:
             await read_all(database, sample, counts[sample.name])
     finally:
         await database.close()
@@ -48,7 +48,7 @@ async def fill(url: Any, counts: dict[str, int]) -> None:
 
 async def create_one(database: Any, fake: Any, sample: Any) -> None:
     """What is created is what was sent; what is read is what was created."""
-    maker = module("seeding").Maker(fake, sample)
+    maker = module("development.seeding").Maker(fake, sample)
     await maker.look_around(database)
     [[owner, [data]]] = maker.make(1).items()
     async with database.transaction() as session:
@@ -87,7 +87,7 @@ def answer(sample: Any, record: Any) -> None:
 
 def main(server: str, counts: dict[str, int]) -> None:
     """Try the project on a new database."""
-    with STORE.new_database(module("driver").parse_url(server)) as url:
+    with STORE.new_database(module("settings").parse_url(server)) as url:
         STORE.migrate(module, url)
         asyncio.run(fill(url, counts))
 

@@ -25,20 +25,20 @@ def new_database(server: Any) -> Iterator[Any]:
 
 def migrate(module: Module, url: Any) -> None:
     """Up, down and up again, and see each time that what is there is what the models say."""
-    migrating, collection_of = module("migrating"), module("documents").collection_of
+    commands, collection_of = module("migrating.commands"), module("database.mapping").collection_of
     expected = {collection_of(model) for model in module("models").DOCUMENTS}
-    migrating.upgrade(url)
-    migrating.check(url)
+    commands.upgrade(url)
+    commands.check(url)
     assert expected <= _collections(url)
-    migrating.downgrade(url)
+    commands.downgrade(url)
     assert not expected & _collections(url)
-    migrating.upgrade(url)
-    migrating.check(url)
+    commands.upgrade(url)
+    commands.check(url)
 
 
 def everything(module: Module, document: Any) -> dict[str, Any]:
     """The value of every field that is stored."""
-    names = module("documents").fields_of(type(document))
+    names = module("database.mapping").fields_of(type(document))
     return {name: getattr(document, name) for name in names}
 
 

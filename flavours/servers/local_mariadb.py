@@ -3,7 +3,7 @@
     with LocalMariaDB() as server:  # throw-away: fast, and gone afterwards
         engine = create_async_engine(server.url)
 
-`python -m {{ package }}.local_mariadb [FOLDER]` runs one until Ctrl-C; with a folder, its data stays there.
+`python -m {{ package }}.development.local_mariadb [FOLDER]` runs one until Ctrl-C; with a folder, its data stays there.
 
 No wheel brings MariaDB: its programs have to be installed. Nothing of the system's configuration is
 read, and a server that the system runs is left alone.

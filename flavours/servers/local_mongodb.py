@@ -3,7 +3,7 @@
     with LocalMongoDB() as server:  # throw-away: fast, and gone afterwards
         client = AsyncMongoClient(server.url)
 
-`python -m {{ package }}.local_mongodb [FOLDER]` runs one until Ctrl-C; with a folder, its data stays there.
+`python -m {{ package }}.development.local_mongodb [FOLDER]` runs one until Ctrl-C; with a folder, its data stays there.
 
 It is a replica set of one member, as transactions ask for. Its member is known by address, which
 changes with the port: whoever goes there by another way, a proxy, adds `directConnection=true`.

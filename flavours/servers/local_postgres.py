@@ -3,7 +3,7 @@
     with LocalPostgres() as server:  # throw-away: fast, and gone afterwards
         engine = create_async_engine(server.url)
 
-`python -m {{ package }}.local_postgres [FOLDER]` runs one until Ctrl-C; with a folder, its data stays there.
+`python -m {{ package }}.development.local_postgres [FOLDER]` runs one until Ctrl-C; with a folder, its data stays there.
 
 PostgreSQL refuses root, whose server runs as `nobody`. Where `nobody` cannot reach the binaries, as
 below /root, they are copied, once a version, to `postgres-VERSION-HASH` in the temporary folder.

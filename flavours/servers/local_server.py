@@ -44,10 +44,10 @@ START_SECONDS = 30.0
 _RETRY_SECONDS = 5.0
 _STOP_SECONDS = 5.0
 
-# The folder of this package comes last: no module in it may shadow the standard library's.
+# The folder that the package is imported from comes last, so that it shadows no other module.
 _SUPERVISOR = f"""
 import importlib, sys
-sys.path.append({str(Path(__file__).resolve().parents[1])!r})
+sys.path.append({str(Path(__file__).resolve().parents[__name__.count(".")])!r})
 importlib.import_module({__name__!r}).supervise(*sys.argv[1:])
 """
 

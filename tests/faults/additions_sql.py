@@ -10,7 +10,7 @@ from bank.models.account import Account
 from bank.models.base import Key
 from sqlalchemy import func, select, text, update
 
-from tests.server import SLOW
+from tests.data_layer.server import SLOW
 
 
 async def add(session: WriteSession, owner: Key, key: Key, amount: int) -> None:
