@@ -1,9 +1,9 @@
-"""What `copier copy` costs as a data model grows. By hand: `uv run python benchmarks/render.py`.
+"""Measure how `copier copy` scales with the data model: `uv run python benchmarks/render.py`.
 
-Renders models of 30, 100 and 300 entities, each several times, and prints the CPU time of the
-fastest, as noise only ever adds. A render has a price of its own (the templates are compiled), so
-what tells of growth is the price of one more entity: from 100 to 300 it may not be higher than
-from 30 to 100. Exits 1 if it is.
+Renders models of 30, 100 and 300 entities several times each, and prints the lowest CPU time,
+because noise only adds time. Every render has a fixed cost (compiling the templates), so the
+measure is the cost of one more entity: from 100 to 300, it must not be higher than from 30 to 100.
+Exits with code 1 if it is.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ROOT = Path(__file__).parents[1]
 TEMPLATE = ("copier.yml", "data_model", "flavours", "template")
 SIZES = (30, 100, 300)
 
-#: The price of one more entity may not grow. What is above 1 here is noise.
+#: How much the cost of one more entity may grow: the part above 1 is tolerance for noise.
 TOLERATED = 1.1
 
 
 def model(entities: int, database: str = "postgresql") -> dict[str, Any]:
-    """The answers of a project with so many entities, the same every time."""
+    """Return the answers of a project with this number of entities. They are deterministic."""
     return {
         "project_name": "Large",
         "database": database,
@@ -37,13 +37,13 @@ def model(entities: int, database: str = "postgresql") -> dict[str, Any]:
 
 
 def name(number: int) -> str:
-    """The name of an entity: a word for each of three digits, as digits read badly in a schema."""
+    """Return the name of an entity: a word for each of three digits."""
     digits = ("Ash", "Bay", "Cedar", "Dogwood", "Elm", "Fir", "Gum", "Hazel", "Ivy", "Juniper")
     return "".join(digits[int(digit)] for digit in f"{number:03}")
 
 
 def entity(number: int) -> dict[str, Any]:
-    """One entity: every third is owned, every tenth has a many-to-many relation."""
+    """Return one entity: every third is owned, every tenth has a many-to-many relation."""
     written: dict[str, Any] = {
         "description": f"Number {number} of a large model.",
         "fields": {
@@ -55,7 +55,7 @@ def entity(number: int) -> dict[str, Any]:
             "ends_on": {"type": "date", "optional": True},
             "details": {"type": "json", "default": {}},
         },
-        "checks": {"ends_after_start": {"rule": "ends_on >= starts_on", "why": "Time goes on."}},
+        "checks": {"ends_after_start": {"rule": "ends_on >= starts_on", "why": "Starts first."}},
         "indexes": [{"on": ["status", "-created_at"], "why": "Lists by status, newest first."}],
     }
     if number % 3 == 2:
@@ -70,7 +70,7 @@ def entity(number: int) -> dict[str, Any]:
 
 
 def references(number: int) -> dict[str, Any]:
-    """One or two references to entities that come before."""
+    """Return one or two references to earlier entities."""
     found = {"parent": {"to": name(number // 2), "optional": True, "on_delete": "set_null"}}
     if number % 2:
         found["kind"] = {"to": name(number - 1), "optional": True}
@@ -78,22 +78,22 @@ def references(number: int) -> dict[str, Any]:
 
 
 def seconds(template: Path, answers: dict[str, Any], folder: Path) -> float:
-    """The CPU time of one `copier copy`, with that of whatever it starts."""
-    said = folder / "answers.yml"
-    said.write_text(yaml.safe_dump(answers, sort_keys=False), "utf-8")
+    """Return the CPU time of one `copier copy`, including its child processes."""
+    data = folder / "answers.yml"
+    data.write_text(yaml.safe_dump(answers, sort_keys=False), "utf-8")
     command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", "--overwrite"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([*command, "--data-file", said, template, folder / "project"], check=True)
+    subprocess.run([*command, "--data-file", data, template, folder / "project"], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def fastest(database: str, size: int, times: int) -> float:
-    """The least CPU time of several renders of a model."""
+    """Return the lowest CPU time of several renders of a model."""
     found = []
     for _ in range(times):
         with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-            # A copy that is no clone: Copier takes the tags of one, not the working tree.
+            # A plain copy: from a clone, Copier would take the latest tag, not the working tree.
             template = Path(folder) / "template"
             for part in TEMPLATE:
                 copy = shutil.copy if (ROOT / part).is_file() else shutil.copytree
@@ -104,13 +104,13 @@ def fastest(database: str, size: int, times: int) -> float:
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the cost is linear."""
+    """Measure and print; return 1 if the cost grows faster than linearly."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--database", default="postgresql")
     parser.add_argument("--times", type=int, default=3)
     arguments = parser.parse_args()
     spent = {size: fastest(arguments.database, size, arguments.times) for size in SIZES}
-    print("entities  CPU seconds  milliseconds an entity")
+    print("entities  CPU seconds  milliseconds per entity")
     for size, total in spent.items():
         print(f"{size:8}  {total:11.2f}  {total / size * 1000:22.1f}")
     small, middle, large = SIZES
@@ -120,7 +120,7 @@ def main() -> int:
     print(
         f"one more entity: {first * 1000:.1f} ms from {small}, {last * 1000:.1f} ms from {middle}"
     )
-    print(f"ratio of one more entity {last / first:.2f}, of all in all {whole:.2f}")
+    print(f"ratio of one more entity {last / first:.2f}, of the total per entity {whole:.2f}")
     return int(last > first * TOLERATED)
 
 

@@ -1,1 +1,1 @@
-"""The tests of the template, and of what comes out of it."""
+"""Tests of the template and of the projects that it generates."""

@@ -1,4 +1,4 @@
-"""Any field that is right: every type, with every option that it takes."""
+"""Hypothesis strategies that draw any valid field: every type, with every option of that type."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXTS = [
     "two\nlines\n\n\tand a tab \\",
     " padded ",
 ]
-# Short enough to be a default of most texts.
+# Short enough to be the default of most strings.
 WORDS = ["", "a", "now", "it's", '"', "\\", ":b", "%s", "{x}", "é", "a b", "null", "x" * 10]
 
 VALUES = [
@@ -43,8 +43,8 @@ VALUES = [
     *("back\\slash", "{{ 7*7 }}", "a: b", "a|b", ":b", "x" * 50),
 ]
 
-# Each with a text that it matches. Those after the gap mean something of their own to each
-# language, or are known to one of them only: they are left to the schemas.
+# Each pattern with a string that it matches. Those after the gap differ between Python and
+# PostgreSQL, so only the schemas enforce them.
 PATTERNS = {
     "^[a-z]+$": "abc",
     "^E[0-9]+$": "E1",
@@ -64,7 +64,7 @@ PATTERNS = {
 
 UUID = "018F3C5E-7B1A-7c3d-9e4f-5a6b7c8d9e0f"
 DAYS = [date(2026, 1, 31), "2028-02-29", "1999-12-31", "now"]
-MOMENTS = [
+TIMESTAMPS = [
     *("now", "2026-01-31", "2026-01-31T12:00", "2026-01-31 12:00:00+02:00"),
     *("2026-01-31T12:00:00.5Z", "2026-01-31T23:59:59.999999-11:30"),
     *(date(2026, 1, 31), datetime(2026, 1, 31, 12, 0), datetime(2026, 1, 31, 12, 0, tzinfo=UTC)),
@@ -83,7 +83,7 @@ LENGTHS = {"string": [1, 2, 10, 20, 255, 10_000], "text": [1, 20, 100_000], "byt
 
 @st.composite
 def fields(draw: st.DrawFn, types: list[str], database: str) -> Field:
-    """A field of one of the types."""
+    """Draw a field of one of the types."""
     kind = draw(st.sampled_from(types))
     field: Field = {"type": kind, **draw(_SPECIAL.get(kind, _nothing)(kind, database))}
     for flag in ("optional", "secret", "immutable"):
@@ -101,7 +101,7 @@ def fields(draw: st.DrawFn, types: list[str], database: str) -> Field:
 
 
 def fitting_values(field: Field) -> list[Any]:
-    """Some of the values that a default or a condition can have."""
+    """Return some of the values that a default or a condition can have."""
     match field["type"]:
         case "string" | "text" | "email" | "url":
             return _texts(field)
@@ -114,7 +114,7 @@ def fitting_values(field: Field) -> list[Any]:
         case "date":
             return DAYS
         case "datetime":
-            return MOMENTS
+            return TIMESTAMPS
         case "time":
             return list(TIMES)
         case "uuid":
@@ -130,7 +130,7 @@ def _texts(field: Field) -> list[str]:
     if "pattern" in field:
         texts = [PATTERNS[field["pattern"]]]
     elif field["type"] == "email":
-        texts = ["nobody@example.com", "o'hara+x@example.com"]
+        texts = ["someone@example.com", "o'hara+x@example.com"]
     elif field["type"] == "url":
         texts = ["https://example.com/", "https://example.com/?a='\"&b={{1}}%20\\"]
     else:
@@ -140,7 +140,7 @@ def _texts(field: Field) -> list[str]:
 
 
 def _numbers(field: Field) -> list[Any]:
-    """Numbers that the bounds leave; those of a decimal also as text, which is exact."""
+    """Return numbers within the bounds; for a decimal also as text, which is exact."""
     bounds = [field[bound] for bound in ("ge", "gt", "le", "lt") if bound in field]
     whole = field["type"] in RANGES
     tried = {
@@ -194,7 +194,7 @@ def _nothing(_: str, __: str) -> st.SearchStrategy[Field]:
 @st.composite
 def _lengths(draw: st.DrawFn, kind: str, _: str) -> Field:
     field: Field = {}
-    # A pattern and lengths may contradict each other, which no validator can know.
+    # A pattern can contradict a length, which the validator cannot detect.
     if kind != "bytes" and draw(_seldom):
         field["pattern"] = draw(st.sampled_from(list(PATTERNS)))
         return field | ({"max_length": 300} if draw(_often) else {})
@@ -207,14 +207,14 @@ def _lengths(draw: st.DrawFn, kind: str, _: str) -> Field:
 
 @st.composite
 def _address_lengths(draw: st.DrawFn, kind: str, _: str) -> Field:
-    # What is shorter holds no address that somebody would make up.
+    # Sample addresses do not fit into shorter fields.
     field: Field = {"max_length": draw(st.sampled_from([100, 254]))} if draw(_seldom) else {}
     return field | ({"min_length": draw(st.integers(0, 8))} if draw(_seldom) else {})
 
 
 @st.composite
 def _bounds(draw: st.DrawFn, kind: str, _: str) -> Field:
-    """Bounds with room between them for more rows than anybody makes."""
+    """Draw bounds that allow more values than there are sample records."""
     limit = RANGES.get(kind, 10**9)
     low: float = draw(st.sampled_from([0, 1, -5, -1000, -limit, limit - 2000]))
     room = draw(st.sampled_from([20, 1000, 1999]))

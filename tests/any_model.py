@@ -1,7 +1,7 @@
-"""Any data model that is right, drawn by Hypothesis, over the whole language.
+"""Hypothesis strategies that draw any valid data model, over the whole language.
 
-What is drawn must be accepted. Where something is left out although the language has it, a comment
-says why.
+The validator must accept every model drawn. A comment explains every feature of the language that
+is left out.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from tests.any_field import TEXTS, fields, fitting_values
 
-# How many models to search at random; without it, a few are drawn, the same ones each time.
+# The number of random models to draw; without it, a few are drawn, the same ones each time.
 SEARCHED = int(os.environ.get("GROUNDWORK_EXAMPLES", "0"))
 
 Entity = dict[str, Any]
 Entities = dict[str, Entity]
 
-# Names of entities, and of their tables: said here, not derived as the template does.
+# Entity names and their table names, listed here independently of the template's rules.
 TABLES = {
     "Task": "tasks",
     "Order": "orders",
@@ -55,7 +55,7 @@ TABLES = {
         "another_entity_with_a_name_that_is_as_long_as_it_could_ever_be_xes"
     ),
 }
-# This one's table would be too long to be called after it.
+# The derived table name of this entity would be too long.
 TOO_LONG = "AnotherEntityWithANameThatIsAsLongAsItCouldEverBeX"
 
 OWN_TABLES = [
@@ -63,7 +63,7 @@ OWN_TABLES = [
     "another_entity_whose_table_name_is_as_long_as_it_could_be_xy",
 ]
 
-# Ordinary names, SQL's and Python's own words, what generated modules import, and long ones.
+# Ordinary names, words of SQL and Python, names that generated modules import, and long names.
 _MEMBERS = """
 title name a b2 due_at starts_on x_1 order group user select limit table default check index offset
 column constraint references end start into null where primary unique to_do all_of match case type
@@ -75,9 +75,9 @@ relationship a_field_whose_name_is_precisely_as_long_as_names_can_be
 a_field_whose_name_is_nearly_as_long_as_names_can_be_2
 """
 MEMBERS = _MEMBERS.split()
-# Methods of Beanie's documents.
+# Method names of Beanie's documents, which cannot be members.
 NO_MEMBERS = {"mongodb": ["all", "count", "get", "include", "set", "sum", "update"]}
-# What lives inside the records of others, and what only a record cannot be asked for.
+# Embedded entities; their fields can also have the names that Groundwork reserves on records.
 EMBEDDED = [
     *("Place", "Line2", "HTTPHeader", "Match2"),
     "AnEmbeddedEntityWithANameThatIsAsLongAsItCouldBeX",
@@ -104,8 +104,8 @@ IN_A_JUNCTION = [
     *("string", "integer", "bigint", "decimal", "float", "boolean", "date", "datetime", "enum"),
 ]
 UNORDERED = ("json", "array", "text", "bytes", "embedded")
-# By whose moment records can be removed.
-MOMENTS = ("datetime", "clock", "deleted_at")
+# The types of a field by which records can expire.
+EXPIRING = ("datetime", "clock", "deleted_at")
 
 METHODS = {
     "gin": ["json", "array"],
@@ -122,30 +122,30 @@ texts = st.sampled_from(TEXTS)
 
 @dataclass
 class Draft:
-    """A model in the making: what its parts have to know of each other."""
+    """A model under construction: what its parts need to know of each other."""
 
     database: str
     entities: Entities
-    #: What an entity needs must have a lower rank: no required references in a circle.
+    #: Required references only refer to entities of lower rank, so they form no circle.
     ranks: dict[str, int]
-    #: The names of an entity's members, and those that others gave it.
+    #: The names of an entity's members, including the inverses of other entities.
     members: dict[str, set[str]] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
     throughs: set[str] = field(default_factory=set)
-    #: What can be inside of a record.
+    #: The embedded entities.
     embedded: Entities = field(default_factory=dict)
 
     @property
     def free(self) -> list[str]:
-        """The names that a member can have here."""
+        """The names that a member can have on this database."""
         return [name for name in MEMBERS if name not in NO_MEMBERS.get(self.database, ())]
 
     def below(self, name: str) -> list[str]:
-        """The entities that one may need."""
+        """Return the entities that a required reference of `name` can refer to."""
         return [other for other in self.entities if self.ranks[other] < self.ranks[name]]
 
     def relations(self, source: str, target: str) -> int:
-        """How many relations an entity has to another."""
+        """Return the number of relations from one entity to another."""
         entity = self.entities[source]
         named = [
             each["to"]
@@ -157,7 +157,7 @@ class Draft:
 
 @st.composite
 def models(draw: st.DrawFn, database: str = "postgresql") -> Entities:
-    """The entities of a model that is right for this database."""
+    """Draw the entities of a model that is valid for this database."""
     names = draw(st.lists(st.sampled_from(list(TABLES)), min_size=1, max_size=4, unique=True))
     ranks = draw(st.permutations(range(len(names))))
     draft = Draft(database, {name: {} for name in names}, dict(zip(names, ranks, strict=True)))
@@ -170,23 +170,24 @@ def models(draw: st.DrawFn, database: str = "postgresql") -> Entities:
     for name in names:
         draw(_with_names_for_others(draft, name))
         draw(_with_rules(draft, name))
-    kept = {
+    entities = {
         name: {key: value for key, value in entity.items() if value != {} and value != []}
         for name, entity in draft.entities.items()
     }
-    return draw(st.sampled_from([kept | draft.embedded, draft.embedded | kept]))
+    return draw(st.sampled_from([entities | draft.embedded, draft.embedded | entities]))
 
 
 @st.composite
 def _embedded(draw: st.DrawFn, draft: Draft) -> Entity:
-    """An entity that lives inside others: it has no more than fields, which are sent with it."""
+    """Draw an embedded entity, which has only fields, all of them set by the client."""
     members = draw(st.lists(st.sampled_from(INNER), min_size=1, max_size=6, unique=True))
     own: dict[str, Any] = {}
     for member in members:
         drawn = draw(_any_fields(draft))
         kept = {key: value for key, value in drawn.items() if key not in ("unique", "index")}
         kept = {key: value for key, value in kept.items() if key not in ("secret", "immutable")}
-        if kept.get("default") == "now" and kept["type"] in ("date", "datetime"):
+        # In an embedded entity, the validator rejects the default `now` for every type.
+        if kept.get("default") == "now":
             del kept["default"]
         own[member] = kept
     head = {"description": draw(texts)} if draw(seldom) else {}
@@ -195,7 +196,7 @@ def _embedded(draw: st.DrawFn, draft: Draft) -> Entity:
 
 @st.composite
 def _any_fields(draw: st.DrawFn, draft: Draft) -> dict[str, Any]:
-    """A field of any type, which may hold what is embedded."""
+    """Draw a field of any type, including embedded ones."""
     if not draft.embedded or not draw(seldom):
         return draw(fields(TYPES, draft.database))
     made: dict[str, Any] = {"type": draw(st.sampled_from(["embedded", "array"]))}
@@ -210,7 +211,7 @@ def _any_fields(draw: st.DrawFn, draft: Draft) -> dict[str, Any]:
 
 @st.composite
 def _with_head(draw: st.DrawFn, draft: Draft, name: str) -> None:
-    """What is said of the entity as a whole."""
+    """Draw the description, flags and table of an entity."""
     entity = draft.entities[name]
     if draw(seldom):
         entity["description"] = draw(texts)
@@ -225,12 +226,12 @@ def _with_head(draw: st.DrawFn, draft: Draft, name: str) -> None:
 
 @st.composite
 def _with_members(draw: st.DrawFn, draft: Draft, name: str) -> None:
-    """Fields, an owner, references, links and computed fields."""
+    """Draw fields, an owner, references, links and computed fields."""
     entity = draft.entities[name]
     owners = [
         other
         for other in draft.below(name)
-        # One level of owners is what there is; an owner gets a member called as the table is.
+        # Owners cannot be nested, and an owner gets a member with the name of the table.
         if "owned_by" not in draft.entities[other] and TABLES[name] not in MEMBERS
     ]
     owns = name in {each.get("owned_by") for each in draft.entities.values()}
@@ -264,7 +265,7 @@ def _with_members(draw: st.DrawFn, draft: Draft, name: str) -> None:
 
 @st.composite
 def _references(draw: st.DrawFn, draft: Draft, name: str) -> dict[str, Any]:
-    """A reference to any entity; a required one only to what can be there before."""
+    """Draw a reference to any entity, or a required one to an entity of lower rank."""
     to = draw(st.sampled_from(list(draft.entities)))
     reference: dict[str, Any] = {"to": to}
     if to not in draft.below(name) or draw(often):
@@ -284,7 +285,7 @@ def _references(draw: st.DrawFn, draft: Draft, name: str) -> dict[str, Any]:
 
 @st.composite
 def _links(draw: st.DrawFn, draft: Draft, name: str) -> dict[str, Any]:
-    """A many-to-many relation, through a junction with any fields of its own."""
+    """Draw a many-to-many relation, through a junction with any fields of its own."""
     to = draw(st.sampled_from(list(draft.entities)))
     relation: dict[str, Any] = {"to": to}
     through = name + to
@@ -293,7 +294,7 @@ def _links(draw: st.DrawFn, draft: Draft, name: str) -> dict[str, Any]:
         relation["through"] = through
     draft.throughs.add(through)
     if draw(often):
-        # The ends of a junction are called after their entities.
+        # The names of entities are taken by the ends of the junction.
         named = st.sampled_from(["label", "weight", "since", "at", "kind", "from_day", "x_2"])
         relation["fields"] = draw(
             st.dictionaries(named, _junction_fields(draft.database), max_size=3)
@@ -303,7 +304,7 @@ def _links(draw: st.DrawFn, draft: Draft, name: str) -> dict[str, Any]:
 
 @st.composite
 def _junction_fields(draw: st.DrawFn, database: str) -> dict[str, Any]:
-    """A field without which a link can be made."""
+    """Draw a field that is optional or has a default, as links require."""
     made = draw(fields(IN_A_JUNCTION, database))
     choices = fitting_values(made)
     if "default" not in made and choices and not made.get("unique") and draw(often):
@@ -313,8 +314,8 @@ def _junction_fields(draw: st.DrawFn, database: str) -> dict[str, Any]:
 
 @st.composite
 def _expressions(draw: st.DrawFn, own: dict[str, Any]) -> list[str]:
-    """Values of computed fields: of numbers, of texts, and comparisons."""
-    # `now` is the moment in an expression, whatever a field is called.
+    """Draw expressions of computed fields: arithmetic, joined strings, and comparisons."""
+    # In an expression, `now` is the current time, even if a field has that name.
     shown = {name: each for name, each in own.items() if not each.get("secret") and name != "now"}
     return [draw(_expression(shown)) for _ in range(2)] if shown else []
 
@@ -324,7 +325,7 @@ def _expression(draw: st.DrawFn, shown: dict[str, Any]) -> str:
     first = draw(st.sampled_from(list(shown)))
     kind = shown[first]["type"]
     family = FAMILIES.get(kind)
-    # A decimal is exact, and a float is not: they do not meet.
+    # A decimal is exact and a float is not, so the validator rejects mixing them.
     other = {"decimal": "float", "float": "decimal"}.get(kind, "float")
     alike = [
         name
@@ -346,7 +347,7 @@ def _expression(draw: st.DrawFn, shown: dict[str, Any]) -> str:
 
 @st.composite
 def _with_names_for_others(draw: st.DrawFn, draft: Draft, name: str) -> None:
-    """What the target of each relation calls it, where the plain name will not do."""
+    """Draw the inverse of each relation, where the default name is taken."""
     entity = draft.entities[name]
     if "owned_by" in entity:
         draft.members[entity["owned_by"]].add(TABLES[name])
@@ -356,7 +357,7 @@ def _with_names_for_others(draw: st.DrawFn, draft: Draft, name: str) -> None:
             default = _singular(name) if relation.get("unique") else TABLES[name]
             if draft.relations(name, to) > 1 or to == name:
                 default += f"_as_{member}"
-            # The table of the one with the longest name is no hint to what it is called.
+            # The default inverse of the longest name does not follow from its table name.
             if default in draft.members[to] or name == TOO_LONG or draw(seldom):
                 free = [each for each in INVERSES if each not in draft.members[to]]
                 relation["inverse"] = default = draw(st.sampled_from(free))
@@ -364,7 +365,7 @@ def _with_names_for_others(draw: st.DrawFn, draft: Draft, name: str) -> None:
 
 
 def _singular(name: str) -> str:
-    """What one row of an entity is called: its table, but for irregular plurals, without its s."""
+    """Return the singular of a table name: without its s, except for irregular plurals."""
     irregular = {
         "Category": "category",
         "Person": "person",
@@ -380,7 +381,7 @@ def _singular(name: str) -> str:
 
 @st.composite
 def _with_rules(draw: st.DrawFn, draft: Draft, name: str) -> None:
-    """Checks between fields, and indexes."""
+    """Draw checks between fields, and indexes."""
     entity = draft.entities[name]
     entity["checks"] = draw(_checks(entity["fields"]))
     columns = {
@@ -395,8 +396,8 @@ def _with_rules(draw: st.DrawFn, draft: Draft, name: str) -> None:
     made = draw(st.lists(_indexes(entity, columns, draft.database), max_size=3))
     kept: dict[str, dict[str, Any]] = {}
     for index in made:
-        if index and not _is_there_already(index, entity, columns):
-            # A search reads one fulltext index.
+        if index and not _is_automatic(index, entity, columns):
+            # An entity has at most one fulltext index.
             using = index.get("using")
             on = [index["on"]] if isinstance(index["on"], str) else index["on"]
             kept.setdefault(using if using == "fulltext" else f"{on} {using}", index)
@@ -404,16 +405,16 @@ def _with_rules(draw: st.DrawFn, draft: Draft, name: str) -> None:
 
 
 def _kind(each: dict[str, Any]) -> str:
-    """The type of a field; an array of what is embedded is embedded, too."""
+    """Return the type of a field; an array of embedded entities counts as embedded."""
     return "embedded" if each.get("of") in EMBEDDED else str(each["type"])
 
 
 @st.composite
 def _checks(draw: st.DrawFn, own: dict[str, Any]) -> dict[str, Any]:
-    """Rules between two fields of a kind, which rows can keep that are made up."""
+    """Draw rules between two fields of one kind that sample records can satisfy."""
     checks = {}
-    # A field in one rule only, and free of other bounds: rules may contradict each other, and no
-    # validator can know.
+    # Each field is in one rule only, and has no other bounds: the validator cannot detect rules
+    # that contradict each other.
     free = [name for name, each in own.items() if each["type"] in FAMILIES and _is_free(each)]
     for rule in draw(st.lists(st.sampled_from(RULES), max_size=2, unique=True)):
         pairs = [
@@ -426,10 +427,10 @@ def _checks(draw: st.DrawFn, own: dict[str, Any]) -> dict[str, Any]:
             break
         left, right = draw(st.sampled_from(pairs))
         operators = ["<", "<=", ">", ">=", "!="]
-        # Made-up words begin with a capital, and addresses never do: all of one kind come first.
+        # Sample words begin with a capital and addresses never do, so one always sorts first.
         if {own[left]["type"], own[right]["type"]} & {"email", "url"}:
             operators = ["!="]
-        # Two that differ in what they can hold are seldom equal by chance.
+        # Sample values of fields with different options are seldom equal.
         if _shape(own[left]) == _shape(own[right]):
             operators.append("==")
         space = draw(st.sampled_from(["", " "]))
@@ -453,7 +454,7 @@ def _shape(each: dict[str, Any]) -> tuple[Any, ...]:
 def _indexes(
     draw: st.DrawFn, entity: Entity, columns: dict[str, str], database: str
 ) -> dict[str, Any]:
-    """An index by any method; an empty one where the method has nothing to read."""
+    """Draw an index of any method; empty if the method supports none of the fields."""
     using = draw(st.sampled_from(["", "", "", *METHODS]))
     reads = METHODS.get(using)
     readable = [
@@ -474,8 +475,8 @@ def _indexes(
         index["unique"] = draw(st.booleans())
     if using != "fulltext" and draw(seldom):
         index["where"] = draw(_conditions(entity, columns))
-    moment = len(on) == 1 and columns.get(on[0]) in MOMENTS
-    if database == "mongodb" and moment and not using and draw(seldom):
+    can_expire = len(on) == 1 and columns.get(on[0]) in EXPIRING
+    if database == "mongodb" and can_expire and not using and draw(seldom):
         index["expires_after"] = draw(st.sampled_from([0, 3600, "90s", "30d", "12h", "5m"]))
     index["why"] = draw(texts)
     return {key: value for key, value in index.items() if value != {}}
@@ -488,7 +489,7 @@ def _conditions(draw: st.DrawFn, entity: Entity, columns: dict[str, str]) -> dic
         if kind in ("reference", "deleted_at"):
             choices[name] = [None]
         elif kind not in ("id", "clock", "bytes", "json", "array", "embedded"):
-            # The moment of now is another one for every row.
+            # `now` differs for every record.
             values = [value for value in fitting_values(entity["fields"][name]) if value != "now"]
             choices[name] = [None, *values]
     names = (
@@ -497,8 +498,8 @@ def _conditions(draw: st.DrawFn, entity: Entity, columns: dict[str, str]) -> dic
     return {name: draw(st.sampled_from(choices[name])) for name in names}
 
 
-def _is_there_already(index: dict[str, Any], entity: Entity, columns: dict[str, str]) -> bool:
-    """Is it one that is made anyway?"""
+def _is_automatic(index: dict[str, Any], entity: Entity, columns: dict[str, str]) -> bool:
+    """Whether the template adds this index automatically."""
     on = [index["on"]] if isinstance(index["on"], str) else index["on"]
     if "using" in index or "where" in index:
         return False
@@ -509,13 +510,13 @@ def _is_there_already(index: dict[str, Any], entity: Entity, columns: dict[str, 
     return columns.get(only) in ("reference", "id") or own.get("unique") is True or "index" in own
 
 
-# ---- How many rows there can be
+# ---- The number of records that are possible
 
 MANY = 3
 
 
-def rows_that_fit(entities: Entities) -> dict[str, int]:
-    """So many rows of each entity can be made up, whatever must be unique; at most three."""
+def possible_records(entities: Entities) -> dict[str, int]:
+    """Return how many records of each entity can exist without duplicates; at most three."""
     counts: dict[str, int] = {}
     entities = {name: each for name, each in entities.items() if not each.get("embedded")}
     while len(counts) < len(entities):
@@ -526,11 +527,11 @@ def rows_that_fit(entities: Entities) -> dict[str, int]:
                 if each.get("unique") and not each.get("optional")
             ]
             if name not in counts and all(other in counts for other in needed):
-                counts[name] = min([_own_rows(entity), *(counts[other] for other in needed)])
+                counts[name] = min([_own_records(entity), *(counts[other] for other in needed)])
     return counts
 
 
-def _own_rows(entity: Entity) -> int:
+def _own_records(entity: Entity) -> int:
     own = entity.get("fields", {})
     groups = [[name] for name, each in own.items() if each.get("unique")]
     for index in entity.get("indexes", []):
@@ -543,7 +544,7 @@ def _own_rows(entity: Entity) -> int:
 
 
 def _values(each: dict[str, Any]) -> int:
-    """How many values there are, at least; one of what is no field."""
+    """Return the least number of values of a field; one for a name that is not a field."""
     if each.get("type") == "boolean":
         return 2
     if each.get("type") == "enum":

@@ -1,4 +1,4 @@
-"""What all tests share: the workshop of the session, and the order of the tests."""
+"""Fixtures of all tests: the workshop of the session, its Python, and the order of the tests."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FOLDER = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     worker = getattr(config, "workerinput", None)
     config.stash[FOLDER] = Path(worker["workshop"]) if worker else new_workshop()
-    # Tests take from a second to a minute: hand them out one by one, as workers become free.
+    # Tests take from a second to a minute: distribute them one by one to idle workers.
     if getattr(config.option, "maxschedchunk", 0) is None:
         config.option.maxschedchunk = 1
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist where the workshop is."""
+    """Pass the folder of the workshop to a worker of pytest-xdist."""
     node.workerinput["workshop"] = str(node.config.stash[FOLDER])
 
 
@@ -38,37 +38,37 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long tests first, so that no worker ends long after the others."""
+    """Run the slow tests first, so that all workers finish at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("run") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nobodys_environment() -> Iterator[None]:
-    """Keep the settings of whoever runs the tests out of the projects and out of git."""
+def _isolated_environment() -> Iterator[None]:
+    """Remove the developer's settings from the environment of git and of the projects."""
     names = [name for name in os.environ if name.startswith(("GIT_", "COPIER_", "DATABASE_"))]
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
             patch.delenv(name)
         for role in ("AUTHOR", "COMMITTER"):
-            patch.setenv(f"GIT_{role}_NAME", "Somebody")
-            patch.setenv(f"GIT_{role}_EMAIL", "somebody@example.com")
+            patch.setenv(f"GIT_{role}_NAME", "Ada Lovelace")
+            patch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_templates(workshop: Workshop) -> Iterator[None]:
-    """Take templates that an earlier render compiled: compiling is most of a render."""
-    cache = CompiledTemplates(str(workshop.drawer("compiled")))
+    """Cache compiled templates across renders: compiling takes most of the time of a render."""
+    cache = CompiledTemplates(str(workshop.shared_folder("compiled")))
     with pytest.MonkeyPatch.context() as patch:
-        remembering = partialmethod(Environment.__init__, bytecode_cache=cache)
-        patch.setattr(Environment, "__init__", remembering)
+        caching = partialmethod(Environment.__init__, bytecode_cache=cache)
+        patch.setattr(Environment, "__init__", caching)
         yield
 
 
 @pytest.fixture(scope="session")
 def workshop(request: pytest.FixtureRequest) -> Workshop:
-    """The folder that the session works in."""
+    """The workshop of the session."""
     worker = getattr(request.config, "workerinput", {}).get("workerid", "main")
     return Workshop(request.config.stash[FOLDER], worker)
 

@@ -1,4 +1,4 @@
-"""What no file may hold, whoever wrote it."""
+"""What no file may contain: leaks, untidy lines, and phrases that are not plain English."""
 
 from __future__ import annotations
 
@@ -10,6 +10,40 @@ _LEAKS = {
     "the host of a package registry": r"\bpy(?:pi)\.org|python(?:hosted)|npm(?:js)\.(?:org|com)",
     "the number of an issue": r"(?i)\b(?:issues?|pull request|pr|gh)[ -]#?\d+\b|[(\s]#\d+\b(?!\.)",
 }
+
+# Phrases that read as if translated; the standard term of the field is in the comment.
+_PHRASES = re.compile(
+    "|".join(
+        (
+            r"(?<!\")\brefus(?:e|ed|es|ing|al|als)\b",  # rejected, raises
+            r"(?<![`\"])\b(?:some|no|any|every)body\b",  # the caller, another user, no one
+            r"\bwho(?:so|m)?ever\b",  # the actor
+            r"\bma(?:de|ke|kes|king)[- ]up\b",  # sample, generate
+            r"\b(?:anew|afresh)\b",  # again
+            r"\b(?:is|are|was|were|be) answered\b|\banswered (?:with|as|by)\b",  # returns, response
+            r"\b(?:sees|seen) to\b|\bsees? to it\b",  # enforces, handles
+            r"\bthrow[-_ ]away\b",  # temporary
+            r"\bmoments\b|\b(?:the|its|that|same|one) moment\b",  # timestamp
+            r"\b(?:to|at) the last migration\b",  # the latest revision
+            r"\bprov(?:e|ed|es|en|ing)\b",  # verify
+            r"\b(?:back and forth|forth and back)\b",  # upgrade, downgrade, upgrade
+            r"\bpast the (?:repositories|pooler)\b",  # bypassing
+            r"'s own way\b",  # -specific
+            r"\bcounts? its changes\b",  # is versioned
+            r"\b(?:is|are|was|were) told to\b",  # is configured to
+            r"\b(?:as|what|that) one may\b",  # supports
+            r"\bdearer\b",  # more expensive
+            r"\b(?:good-bye|farewell|takes? leave)\b",  # closes
+            r"\bhalves of (?:characters|one|a) ",  # lone surrogates
+            r"\bnames no\b|\b(?:is|are) no such\b",  # no such, missing
+            r"\blook(?:s|ed)? around\b",  # reads
+            r"\bin our (?:own )?words\b",  # translated into our errors
+            r"\bin each other's way\b|\bgot in the way\b",  # conflict
+            r"\bso many (?:records|rows|documents|more|of them)\b",  # that number of
+        )
+    ),
+    re.IGNORECASE,
+)
 
 _JINJA = re.compile(r"\{\{|\{%|\{#|%\}|#\}")
 _GITHUB_EXPRESSION = re.compile(r"\$\{\{ [\w.]+ \}\}")
@@ -41,6 +75,16 @@ def leaks(path: str, text: str) -> list[str]:
         for number, line in enumerate(text.split("\n"), 1)
         for what, pattern in _LEAKS.items()
         if re.search(pattern, line)
+    ]
+
+
+def phrases(path: str, text: str) -> list[str]:
+    """Where a text contains a phrase that is not plain English, but for the list of them above."""
+    return [
+        f"{path}:{number}: {found[0]!r}: {line.strip()}"
+        for number, line in enumerate(text.split("\n"), 1)
+        for found in [_PHRASES.search(line)]
+        if found and path != "tests/hygiene.py"
     ]
 
 

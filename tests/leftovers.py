@@ -1,6 +1,6 @@
-"""Words that belong to one choice: they appear where it was chosen, and nowhere else.
+"""Words that belong to one choice: they appear in its projects, and in no others.
 
-The first half is what keeps the second honest: a word that nobody uses would forbid nothing.
+The tests check both: a word that never appears where it belongs would detect nothing elsewhere.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# What was answered stands in these, so they name what was chosen and what the model says.
+# These files contain the answers, and therefore words of choices and of the model.
 ANSWERS = {".copier-answers.yml", "data_model.yml"}
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word, in contents and in paths, of a choice."""
+    """A word of a choice, in contents and in paths."""
 
     question: str
     choices: frozenset[Any]
@@ -26,7 +26,7 @@ class Word:
         return answers[self.question] in self.choices
 
     def places(self, project: Mapping[str, str]) -> list[str]:
-        """Where a project of `{path: text}` has the word."""
+        """Return the places of the word in a project of `{path: text}`."""
         return [
             f"{path}:{number}: {line.strip()}"
             for path, text in project.items()
@@ -40,7 +40,7 @@ class Word:
 
 
 def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
-    """Words in either case, unless they are written with a capital here."""
+    """Return words that ignore case, unless the pattern contains a capital letter."""
     flags = {pattern: re.IGNORECASE if pattern == pattern.lower() else 0 for pattern in patterns}
     return [
         Word(question, frozenset(choices), re.compile(pattern, flags[pattern]))
@@ -48,8 +48,8 @@ def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
     ]
 
 
-# What only those say who keep rows in tables, and what only those who keep documents.
-_OF_TABLES = [
+# Words of projects that store tables, and of projects that store documents.
+_SQL_WORDS = [
     "sqlalchemy",
     "alembic",
     r"\brows?\b",
@@ -61,7 +61,7 @@ _OF_TABLES = [
     r"\bsavepoints?\b",
     r"\b(WHERE|SELECT|INSERT|RETURNING|CHECKs?|JOIN|SET NULL|CASCADE|RESTRICT|ON DELETE|DDL)\b",
 ]
-_OF_DOCUMENTS = [
+_MONGODB_WORDS = [
     "beanie",
     "bson",
     "mongo",
@@ -73,11 +73,11 @@ _OF_DOCUMENTS = [
 ]
 
 WORDS = [
-    *_words("orm", {"sqlalchemy", "sqlmodel"}, *_OF_TABLES),
-    *_words("orm", {"beanie"}, *_OF_DOCUMENTS),
+    *_words("orm", {"sqlalchemy", "sqlmodel"}, *_SQL_WORDS),
+    *_words("orm", {"beanie"}, *_MONGODB_WORDS),
     *_words("orm", {"sqlalchemy"}, "DeclarativeBase", r"Mapped\[datetime"),
     *_words("orm", {"sqlmodel"}, "sqlmodel"),
-    # The tests of every project have a URL that is refused for its driver.
+    # The tests of every project contain a URL that is rejected for its driver.
     *_words("database", {"postgresql", "neon"}, "asyncpg", r"postgres(?!ql://)", "jsonb"),
     *_words("database", {"postgresql", "neon", "mysql", "mongodb"}, r"\bcompose\b"),
     *_words("database", {"mysql"}, "aiomysql", "mariadb", r"mysql(?!://)"),

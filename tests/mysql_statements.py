@@ -1,8 +1,8 @@
-"""Every statement that the repositories of a project build, as MySQL is told them.
+"""Print every statement that the repositories of a project build, compiled for MySQL.
 
     python mysql_statements.py
 
-It runs in the project's folder, and asks no server. Prints a statement a line.
+Run it in the project's folder. It needs no server and prints one statement per line.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from sqlalchemy.dialects.mysql.aiomysql import MySQLDialect_aiomysql
 
 
 def module(name: str) -> Any:
-    """A module of the project."""
+    """Return a module of the project."""
     return importlib.import_module(f"{PACKAGE}.{name}")
 
 
-def of_rows(model: Any, owner: str | None, repository: Any) -> Iterator[Any]:
-    """The statements of one repository, but for those of its relations."""
+def statements_of(model: Any, owner: str | None, repository: Any) -> Iterator[Any]:
+    """Yield the statements of one repository, except those of its relations."""
     statements = module("repositories.statements")
     base = module("models.base")
     yield statements.select_one(model, owner)
@@ -48,7 +48,7 @@ def of_rows(model: Any, owner: str | None, repository: Any) -> Iterator[Any]:
 
 
 def shapes(repository: Any) -> Iterator[tuple[str, str, str]]:
-    """The filters that a repository offers, one at a time."""
+    """Yield the filters that a repository supports, one at a time."""
     for field in repository.filters:
         yield from ((field, field, comparison) for comparison in ("eq", "null"))
     for field, bound in product(repository.ranges, ("ge", "gt", "le", "lt")):
@@ -56,14 +56,14 @@ def shapes(repository: Any) -> Iterator[tuple[str, str, str]]:
     yield from ((f"{field}_contains", field, "contains") for field in repository.contains)
 
 
-def of_relations(model: Any, owner: str | None) -> Iterator[Any]:
-    """The statements of its relations that may be shown."""
+def relation_statements(model: Any, owner: str | None) -> Iterator[Any]:
+    """Yield the statements of the relations that a repository can load."""
     relations = module("repositories.relations")
-    refused = module("errors").InvalidQuery
+    rejected = module("errors").InvalidQuery
     for name, relation in model.__mapper__.relationships.items():
         try:
             yield relations.loading(model, owner, name).statement
-        except refused:
+        except rejected:
             continue
         if relation.secondary is not None:
             links = module("repositories.links")
@@ -75,12 +75,15 @@ def of_relations(model: Any, owner: str | None) -> Iterator[Any]:
 
 
 def main(samples: Iterable[Any]) -> None:
-    """Compile them all."""
+    """Compile and print all statements."""
     dialect = MySQLDialect_aiomysql()
     for sample in samples:
         repository = sample.repository
         model, owner = repository.model, repository.owner_field
-        for statement in (*of_rows(model, owner, repository), *of_relations(model, owner)):
+        for statement in (
+            *statements_of(model, owner, repository),
+            *relation_statements(model, owner),
+        ):
             print(" ".join(str(statement.compile(dialect=dialect)).split()))
 
 

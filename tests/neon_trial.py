@@ -1,9 +1,9 @@
-"""What is tried of a project at Neon, in one process of its own.
+"""One scenario of a Neon project, in a separate process.
 
-    python neon_trial.py WHAT POOLED DIRECT
+    python neon_trial.py SCENARIO POOLED DIRECT
 
-It runs in the folder of a project with the default model, whose migrations have been run. POOLED
-and DIRECT are the URLs of one database, by way of the pooler and past it.
+Run it in the folder of a project with the default model, on a migrated database. POOLED and DIRECT
+are the database's URLs through the pooler and without it. SCENARIO is the name of a function here.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ CONNECTED = text(
     "SELECT count(*) FROM pg_stat_activity "
     "WHERE datname = current_database() AND application_name = 'acme' AND pid <> pg_backend_pid()"
 )
-# Every one but that which asks.
+# Terminates all connections except the current one.
 KILL = text(str(CONNECTED).replace("count(*)", "count(pg_terminate_backend(pid))"))
-LEFT = text(
+STATE = text(
     "SELECT current_setting('statement_timeout'), "
     "current_setting('idle_in_transaction_session_timeout'), "
     "(SELECT count(*) FROM pg_prepared_statements), pg_sleep(0.05)"
@@ -50,7 +50,7 @@ EITHER: tuple[Opening, Opening] = (Database.reading, Database.transaction)
 
 @asynccontextmanager
 async def connected(url: str, **settings: Any) -> AsyncIterator[Database]:
-    """The database at a URL."""
+    """Connect to the database at a URL."""
     database = Database(DatabaseSettings(database_url=url, **settings))
     try:
         yield database
@@ -58,30 +58,30 @@ async def connected(url: str, **settings: Any) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def ask(database: Database, statement: Any) -> Any:
-    """The first value that is answered."""
+async def first_value(database: Database, statement: Any) -> Any:
+    """Return the first value of the result."""
     async with database.reading() as session:
         return (await session.run(statement)).scalar()
 
 
 async def share(pooled: str, direct: str) -> None:
-    """Many tasks on few connections: each finds its own rows, all of them, and no others."""
+    """Run many tasks on few connections: each reads all of its own rows, and no others."""
     async with connected(pooled, database_pool_size=TASKS) as database:
         async with database.transaction() as session:
             tags = [await TagRepository(session).create(TagCreate(name=n)) for n in ("a", "b")]
         keys = [tag.id for tag in tags]
         await asyncio.gather(*(work(database, number, keys) for number in range(TASKS)))
-        async with connected(direct) as past:
-            assert 1 <= await ask(past, CONNECTED) <= BACKENDS
-        rows = await ask(database, text("SELECT count(*) FROM tasks"))
-        links = await ask(database, text("SELECT count(*) FROM task_tags"))
+        async with connected(direct) as unpooled:
+            assert 1 <= await first_value(unpooled, CONNECTED) <= BACKENDS
+        rows = await first_value(database, text("SELECT count(*) FROM tasks"))
+        links = await first_value(database, text("SELECT count(*) FROM task_tags"))
         assert (rows, links) == (TASKS * ROWS, TASKS * len(keys))
-        found = await asyncio.gather(*(left(database) for _ in range(TASKS)))
+        found = await asyncio.gather(*(remaining_state(database) for _ in range(TASKS)))
         assert set(found) == {("0", "0", 0)}, found
 
 
 async def work(database: Database, number: int, tags: list[Any]) -> None:
-    """One task: it writes by COPY and by statements, takes some of it back, and reads the rest."""
+    """Run one task: write by COPY and by statements, roll some of it back, and read the rest."""
     email = f"user{number}@example.com"
     async with database.transaction() as session:
         user = await UserRepository(session).create(
@@ -127,17 +127,17 @@ async def cancel(work: Awaitable[None], *, after: float) -> None:
         await task
 
 
-async def left(database: Database) -> tuple[Any, ...]:
-    """What a connection of the pooler keeps of those who had it before."""
+async def remaining_state(database: Database) -> tuple[Any, ...]:
+    """Return the state that earlier users of a pooled connection left on it."""
     async with database.reading() as session:
-        return tuple((await session.run(LEFT)).one())[:3]
+        return tuple((await session.run(STATE)).one())[:3]
 
 
 async def limit(pooled: str, direct: str) -> None:
-    """What takes too long is stopped, here and at the server; what is idle is cut off."""
+    """Stop slow statements here and on the server, and end idle transactions."""
     async with (
         connected(pooled, database_statement_timeout=0.3) as hasty,
-        connected(direct) as past,
+        connected(direct) as unpooled,
     ):
         for opened in EITHER:
             started = time.monotonic()
@@ -147,8 +147,8 @@ async def limit(pooled: str, direct: str) -> None:
             except StatementTimeout:
                 assert time.monotonic() - started < 5
             else:
-                raise AssertionError("nothing stopped it")
-            assert await becomes(past, SLEEPING, 0)
+                raise AssertionError("the statement was not stopped")
+            assert await becomes(unpooled, SLEEPING, 0)
         try:
             async with hasty.transaction() as session:
                 await session.run(text("SELECT 1"))
@@ -156,12 +156,12 @@ async def limit(pooled: str, direct: str) -> None:
                 await session.run(text("SELECT 1"))
         except DatabaseUnavailable:
             return
-        raise AssertionError("nothing cut it off")
+        raise AssertionError("the idle transaction was not ended")
 
 
 async def stop(pooled: str, direct: str) -> None:
-    """A task that is cancelled stops its statement at the server."""
-    async with connected(pooled) as database, connected(direct) as past:
+    """Cancel tasks: their statements stop on the server."""
+    async with connected(pooled) as database, connected(direct) as unpooled:
         for opened in EITHER:
 
             async def wait(opened: Opening = opened) -> None:
@@ -169,18 +169,18 @@ async def stop(pooled: str, direct: str) -> None:
                     await session.run(text("SELECT pg_sleep(60)"))
 
             tasks = [asyncio.create_task(wait()) for _ in range(BACKENDS)]
-            assert await becomes(past, SLEEPING, BACKENDS)
+            assert await becomes(unpooled, SLEEPING, BACKENDS)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            assert await becomes(past, SLEEPING, 0)
-            assert await ask(database, text("SELECT 1")) == 1
+            assert await becomes(unpooled, SLEEPING, 0)
+            assert await first_value(database, text("SELECT 1")) == 1
 
 
-async def becomes(database: Database, question: Any, answer: int) -> bool:
-    """Whether the answer is given soon."""
+async def becomes(database: Database, query: Any, expected: int) -> bool:
+    """Whether a query returns the expected value within ten seconds."""
     deadline = time.monotonic() + 10
-    while await ask(database, question) != answer:
+    while await first_value(database, query) != expected:
         if time.monotonic() > deadline:
             return False
         await asyncio.sleep(0.05)
@@ -188,9 +188,9 @@ async def becomes(database: Database, question: Any, answer: int) -> bool:
 
 
 async def survive(pooled: str, direct: str) -> None:
-    """Whatever is cut off meanwhile: what was acknowledged is there, and nothing half.
+    """Count while connections are lost: acknowledged commits are stored, and none partially.
 
-    Ends with its input, and prints how many commits were acknowledged, and how many were not.
+    Runs until standard input ends. Prints the numbers of acknowledged and of failed commits.
     """
     async with connected(pooled, database_pool_size=10) as database:
         async with database.transaction() as session:
@@ -209,7 +209,7 @@ async def survive(pooled: str, direct: str) -> None:
         async with database.reading() as session:
             rows = (await session.run(text("SELECT id, value FROM counts"))).all()
         for key, value in rows:
-            # A commit whose answer was lost may have happened, and then it happened whole.
+            # A commit whose response was lost may have happened, and then it is complete.
             assert done[key] <= value <= done[key] + unknown[key], (key, value, done, unknown)
         print(done.total(), unknown.total())
 
@@ -231,21 +231,21 @@ async def count_up(
             unknown[key] += 1
         else:
             done[key] += 1
-        # A statement that reads is sent again by itself.
+        # Reads are retried automatically.
         async with database.reading() as session:
             assert (await session.run(echo, {"key": key})).scalar_one() == key
 
 
 async def kill(pooled: str, direct: str) -> None:
-    """Cut every connection of the pooler to the server, again and again."""
-    async with connected(direct) as past:
+    """Terminate every connection from the pooler to the server, three times."""
+    async with connected(direct) as unpooled:
         for _ in range(3):
             await asyncio.sleep(1)
-            assert await ask(past, KILL) >= 1
+            assert await first_value(unpooled, KILL) >= 1
 
 
-async def refuse(wrong: str, direct: str) -> None:
-    """Nobody speaks to a server that is not the right one; print what is said instead."""
+async def reject(wrong: str, direct: str) -> None:
+    """Reject a server without a valid certificate, and print the errors."""
     async with connected(wrong, database_retry_for=0.2) as database:
         for opened in EITHER:
             try:
@@ -254,11 +254,11 @@ async def refuse(wrong: str, direct: str) -> None:
             except DatabaseUnavailable as error:
                 print(error)
             else:
-                raise AssertionError("it was let in")
+                raise AssertionError("the server was accepted")
 
 
 async def wake(pooled: str, direct: str) -> None:
-    """A server that answers at the third attempt is waited for, whatever is wanted of it."""
+    """Wait for a server that accepts the third attempt, for every kind of session and the CLI."""
     for opened in EITHER:
         async with (
             falling_asleep(pooled) as url,
@@ -277,28 +277,28 @@ async def wake(pooled: str, direct: str) -> None:
 
 @asynccontextmanager
 async def falling_asleep(url: str) -> AsyncIterator[str]:
-    """The URL by way of a proxy that hangs up on the first two callers."""
+    """Run a proxy that closes the first two connections, and return its URL."""
     parts = urlsplit(url)
-    callers = 0
+    connections = 0
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal callers
-        callers += 1
-        if callers > 2:
-            others = await asyncio.open_connection(parts.hostname, parts.port)
-            await asyncio.gather(pass_on(reader, others[1]), pass_on(others[0], writer))
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 2:
+            upstream = await asyncio.open_connection(parts.hostname, parts.port)
+            await asyncio.gather(pass_on(reader, upstream[1]), pass_on(upstream[0], writer))
         else:
-            # Before a word is said, and in the middle of the handshake.
-            await reader.read(callers - 1)
+            # The first before the handshake, the second during it.
+            await reader.read(connections - 1)
             writer.transport.abort()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         yield url.replace(f":{parts.port}/", f":{port}/")
     finally:
         server.close()
-    assert callers >= 3
+    assert connections >= 3
 
 
 async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -310,7 +310,7 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def create(server: str, name: str) -> None:
-    """Create a database."""
+    """Create a database on the server."""
     async with connected(server) as database, database.reading() as session:
         await session.run(text(f"CREATE DATABASE {name}"))
 

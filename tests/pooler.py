@@ -1,8 +1,8 @@
-"""What an application at Neon speaks to: PostgreSQL behind TLS and PgBouncer in transaction mode.
+"""A local equivalent of Neon: PostgreSQL behind TLS and PgBouncer in transaction mode.
 
-All are real. The certificate is of an authority of our own, so that it can be verified. Neon's
-proxy, which the direct URL leads to, is a PgBouncer that keeps to one session: the PostgreSQL of
-the wheel was built without TLS, so whoever stands before it has to speak it.
+All servers are real. Our own certificate authority signs the certificate, so clients can verify it.
+A PgBouncer in session mode stands for Neon's proxy, the target of the direct URL: the PostgreSQL of
+the wheel was built without TLS, so a proxy has to provide it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INSTALL = "apt-get install --no-install-recommends pgbouncer"
 
 HOST = "localhost"
 
-# How many connections to PostgreSQL the pooler shares among all of its clients.
+# The number of connections to PostgreSQL that all clients of the pooler share.
 BACKENDS = 5
 
 CONFIGURATION = """\
@@ -50,15 +50,15 @@ client_tls_key_file = {folder}/key.pem
 logfile = {log}
 """
 
-# As Neon's pooler is, but for its size, and for how soon it closes what nobody needs: a database
-# that somebody is connected to cannot be copied.
+# Like Neon's pooler, except for its size and for closing idle connections early: a database with
+# open connections cannot be copied.
 POOLED = f"""\
 pool_mode = transaction
 default_pool_size = {BACKENDS}
 server_idle_timeout = 1
 """
 
-# A connection to PostgreSQL lasts as long as that of the client.
+# A connection to PostgreSQL lasts as long as the client's connection.
 DIRECT = """\
 pool_mode = session
 default_pool_size = 90
@@ -67,7 +67,7 @@ server_lifetime = 0
 
 
 class PgBouncer:
-    """One PgBouncer in front of a server."""
+    """A PgBouncer in front of a server."""
 
     def __init__(self, server: str, folder: Path, mode: str) -> None:
         self._server = urlsplit(server)
@@ -78,14 +78,14 @@ class PgBouncer:
 
     @property
     def url(self) -> str:
-        """Its URL, with the parameters that Neon's have."""
+        """The URL, with the same parameters as Neon's."""
         login = f"{self._server.username}:{self._server.password}"
         query = "sslmode=require&channel_binding=require"
         authority = self._folder / "authority.pem"
         return f"postgresql://{login}@{HOST}:{self._port}/postgres?{query}&sslrootcert={authority}"
 
     def start(self) -> None:
-        """Start it, on the same port each time."""
+        """Start PgBouncer, on the same port each time."""
         log = self._folder / f"{self._port}.log"
         configuration = CONFIGURATION.format(
             server_port=self._server.port, port=self._port, folder=self._folder, log=log
@@ -101,20 +101,20 @@ class PgBouncer:
         _wait_for(self._port, self._process, log)
 
     def stop(self) -> None:
-        """Stop it at once: whoever is connected is cut off."""
+        """Stop PgBouncer immediately, which closes all connections."""
         if self._process:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def restart(self) -> None:
-        """Cut off everybody, and be back a moment later."""
+        """Close all connections, and accept new ones shortly afterwards."""
         self.stop()
         self.start()
 
 
 class Neon:
-    """A server, and the two ways to it."""
+    """A server with a pooled and a direct URL."""
 
     def __init__(self, server: LocalPostgres, folder: Path) -> None:
         self.server = server
@@ -125,7 +125,7 @@ class Neon:
 
 @contextmanager
 def neon(folder: Path) -> Iterator[Neon]:
-    """All of it, while the block runs; its files are in `folder`."""
+    """Run the servers during the block, with their files in `folder`."""
     issue_certificate(folder)
     with LocalPostgres(settings={"synchronous_commit": "on"}) as server, ExitStack() as stack:
         running = Neon(server, folder)
@@ -136,7 +136,7 @@ def neon(folder: Path) -> Iterator[Neon]:
 
 
 def issue_certificate(folder: Path) -> None:
-    """Write a certificate for this machine, its key, and the certificate of who signed it."""
+    """Write a certificate for this machine, its key, and the certificate of its authority."""
     _hand_over(folder)
     authority = trustme.CA()
     issued = authority.issue_cert(HOST)
@@ -158,7 +158,7 @@ def _hand_over(path: Path) -> None:
 
 
 def _pgbouncer() -> str:
-    # Debian puts it where only root looks.
+    # Debian installs it in a folder that is only on root's PATH.
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     found = shutil.which("pgbouncer", path=path)
     if found is None:
@@ -167,21 +167,21 @@ def _pgbouncer() -> str:
 
 
 def _account() -> dict[str, Any]:
-    """Whom PgBouncer runs as: it refuses root."""
+    """Return the user that runs PgBouncer, which does not run as root."""
     if os.geteuid() != 0:
         return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    user = pwd.getpwnam("nobody")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def _end_with_parent() -> None:
-    """Ask the kernel to end the process when that of the tests ends, however that is."""
+    """Ask the kernel to kill the process when the test process ends, even if that is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def free_port() -> int:
-    """A port that nobody uses at the moment."""
+    """Return a port that is currently unused."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port: int = unused.getsockname()[1]
@@ -197,5 +197,5 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.02)
         else:
             return
-    said = log.read_text() if log.exists() else ""
-    raise RuntimeError(f"PgBouncer did not start:\n{said}")
+    output = log.read_text() if log.exists() else ""
+    raise RuntimeError(f"PgBouncer did not start:\n{output}")

@@ -1,7 +1,7 @@
-"""Any model that is right leads all the way: to code, to a database, to records that are read back.
+"""Any valid model works end to end: its code is clean, and its records can be written and read.
 
-A few models are drawn in the ordinary suite, the same ones each time. `GROUNDWORK_EXAMPLES=500`
-searches among so many others, at random. What a search has found is in `former_failures.yml`.
+The ordinary suite draws a few models, the same ones each time. `GROUNDWORK_EXAMPLES=500` draws 500
+random ones instead. Models that failed in the past are in `former_failures.yml`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from servers.local_mongodb import LocalMongoDB
 from servers.local_postgres import LocalPostgres
 
-from tests.any_model import SEARCHED, Entities, models, rows_that_fit
+from tests.any_model import SEARCHED, Entities, models, possible_records
 from tests.oracle import SUPPORTED
 from tests.workshop import Workshop, copy
 
@@ -29,8 +29,8 @@ HERE = Path(__file__).parent
 
 FORMER: list[dict[str, Any]] = yaml.safe_load((HERE / "former_failures.yml").read_text("utf-8"))
 
-# An example takes five seconds. What fails is shown as it was drawn: to make it smaller would take
-# a hundred more, which a search can afford.
+# An example takes five seconds. A failing example is not shrunk, which takes about a hundred more
+# examples, unless GROUNDWORK_EXAMPLES is set.
 DRAWN = settings(
     max_examples=SEARCHED or 6,
     derandomize=not SEARCHED,
@@ -46,23 +46,23 @@ document_keys = st.sampled_from(sorted(SUPPORTED["beanie"]["mongodb"]))
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """A PostgreSQL for all examples, each of which has a database of its own."""
+    """Yield the URL of a PostgreSQL server, on which each example creates a database."""
     with LocalPostgres() as running:
         yield running.url
 
 
 @pytest.fixture(scope="module")
 def mongodb() -> Iterator[str]:
-    """A MongoDB for all examples, each of which has a database of its own."""
+    """Yield the URL of a MongoDB server, on which each example creates a database."""
     with LocalMongoDB() as running:
         yield running.url
 
 
 def former(database: str) -> Entities:
-    """The models that were found on a database, together."""
+    """Return the models that once failed on a database, merged into one."""
     cases = [case for case in FORMER if case.get("database", database) == database]
     entities = [item for case in cases for item in case["entities"].items()]
-    assert len(dict(entities)) == len(entities), "two have an entity of one name"
+    assert len(dict(entities)) == len(entities), "two models have an entity of the same name"
     return dict(entities)
 
 
@@ -74,7 +74,7 @@ def test_any_model_works_on_postgresql(
     entities: Entities, key: str, server: str, workshop: Workshop, python: Path
 ) -> None:
     answers = {"database": "postgresql", "primary_key": key, "entities": entities}
-    try_out(answers, server, workshop, python)
+    check_project(answers, server, workshop, python)
 
 
 @pytest.mark.run
@@ -85,7 +85,7 @@ def test_any_model_works_on_sqlite(
     entities: Entities, key: str, workshop: Workshop, python: Path
 ) -> None:
     answers = {"database": "sqlite", "primary_key": key, "entities": entities}
-    try_out(answers, "", workshop, python)
+    check_project(answers, "", workshop, python)
 
 
 @pytest.mark.run
@@ -96,28 +96,28 @@ def test_any_model_works_on_mongodb(
     entities: Entities, key: str, mongodb: str, workshop: Workshop, python: Path
 ) -> None:
     answers = {"orm": "beanie", "database": "mongodb", "primary_key": key, "entities": entities}
-    try_out(answers, mongodb, workshop, python)
+    check_project(answers, mongodb, workshop, python)
 
 
-def try_out(answers: dict[str, Any], server: str, workshop: Workshop, python: Path) -> None:
-    """Render a project, and see that it is laid out well and works."""
+def check_project(answers: dict[str, Any], server: str, workshop: Workshop, python: Path) -> None:
+    """Render a project, check its code with Ruff, and run it."""
     note(yaml.safe_dump(answers, sort_keys=False, allow_unicode=True))
-    room = workshop.room("any")
+    folder = workshop.new_folder("any")
     try:
-        project = room / "project"
+        project = folder / "project"
         copy(workshop.template(), project, project_name="Anything", ci="none", **answers)
         ruff = str(python.with_name("ruff"))
         run(project, ruff, "check", "--quiet", "--no-cache")
         run(project, ruff, "format", "--quiet", "--no-cache", "--diff")
-        url = server or f"sqlite:///{room / 'any.db'}"
-        counts = json.dumps(rows_that_fit(answers["entities"]))
+        url = server or f"sqlite:///{folder / 'any.db'}"
+        counts = json.dumps(possible_records(answers["entities"]))
         run(project, str(python), "-W", "error", str(HERE / "trial.py"), url, counts)
     finally:
-        shutil.rmtree(room)
+        shutil.rmtree(folder)
 
 
 def run(project: Path, *command: str) -> None:
-    """Run a command that has nothing to say when all is right."""
+    """Run a command that must succeed without output."""
     done = subprocess.run(
         command,
         cwd=project,
@@ -131,6 +131,6 @@ def run(project: Path, *command: str) -> None:
         text=True,
         check=False,
     )
-    said = (done.stdout + done.stderr).strip()
-    if done.returncode != 0 or said:
-        pytest.fail(f"{Path(command[0]).name}: {said[-6000:]}", pytrace=False)
+    output = (done.stdout + done.stderr).strip()
+    if done.returncode != 0 or output:
+        pytest.fail(f"{Path(command[0]).name}: {output[-6000:]}", pytrace=False)

@@ -1,4 +1,4 @@
-"""docs/schema.md and docs/schema.svg say what the models say, and can be drawn."""
+"""docs/schema.md and docs/schema.svg match the models and can be rendered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.smoke
 
 SVG = "{http://www.w3.org/2000/svg}"
 
-# Mermaid's own words, as its lexer had them in versions 10 and 11.
+# The reserved words of the lexer of Mermaid 10 and 11.
 WORDS = "accDescr accTitle class classDef end erDiagram many one style subgraph title to u"
 WORD = rf"(?i:{'|'.join(WORDS.split())})"
 NAME = rf"(?!{WORD}\b)[a-z_]\w*"
@@ -37,12 +37,12 @@ MERMAID = re.compile(
 
 @dataclass(frozen=True)
 class Declared:
-    """What the models of a project declare; `tables` are collections where there are documents."""
+    """The declarations of the models of a project; on MongoDB, `tables` are collections."""
 
     tables: set[str] = field(default_factory=set)
-    #: The fields that refer to something, by the name of what they lead to.
+    #: The relation of each reference, by `table.field`.
     references: dict[str, str] = field(default_factory=dict)
-    #: What a collection has: its fields, and the reason of each index and each rule by its name.
+    #: For each collection its fields, and the reason of each index and each rule by its name.
     fields: dict[str, set[str]] = field(default_factory=dict)
     indexes: dict[str, dict[str, str]] = field(default_factory=dict)
     rules: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Documents:
-    """The two documents of a project, and what its models declare."""
+    """The two documents of a project, and the declarations of its models."""
 
     text: str
     image: ElementTree.Element
@@ -69,7 +69,7 @@ class Documents:
         return {*self.declared.references}
 
     def section(self, table: str) -> str:
-        """What is said of one of them."""
+        """Return the section about a table."""
         return next(
             section
             for section in re.split("^## ", self.text, flags=re.MULTILINE)
@@ -78,7 +78,7 @@ class Documents:
 
 
 def documents(project: Path) -> Documents:
-    """Read a project."""
+    """Read the documents and models of a project."""
     declared = Declared()
     for path in project.glob("src/*/models/*.py"):
         source = path.read_text("utf-8")
@@ -100,7 +100,7 @@ def _add_table(source: str, declared: Declared) -> None:
 
 
 def _add_collection(source: str, declared: Declared) -> None:
-    """Add the document of a module, if it has one: the class whose settings name a collection."""
+    """Add the document of a module, if any: the class whose settings declare a collection."""
     for document in (each for each in ast.parse(source).body if isinstance(each, ast.ClassDef)):
         settings = [each for each in document.body if isinstance(each, ast.ClassDef)]
         table = next((_table_of(each) for each in settings), None)
@@ -159,19 +159,19 @@ SHOWN = ["tasks", "hostile", "organisation", "types", "embedded", "sixty"]
     ids=lambda shown: f"{shown[0]}-{shown[1].get('database', 'postgresql')}",
 )
 def written(request: pytest.FixtureRequest, workshop: Workshop) -> Documents:
-    """The documents of a model."""
+    """The documents of the project of a model."""
     name, on = request.param
     return documents(workshop.render(**shown(name) | on))
 
 
 def shown(name: str) -> dict[str, Any]:
-    """The answers that a model goes with."""
+    """Return the answers for a model."""
     made: dict[str, dict[str, Any]] = {"tasks": {}, "sixty": sixty()}
     return made[name] if name in made else model(name)
 
 
 def sixty() -> dict[str, Any]:
-    """Sixty entities in a web, with circles, trees and twins, so that lines have much to avoid."""
+    """Return sixty connected entities, with cycles and trees, so that lines have much to avoid."""
     names = [f"Thing{first}{second}" for first in "ABCDEF" for second in "abcdefghij"]
     entities: dict[str, Any] = {}
     for number, name in enumerate(names):
@@ -191,7 +191,7 @@ def sixty() -> dict[str, Any]:
 # ---- The diagram in Mermaid
 
 
-def test_the_diagram_is_mermaid(written: Documents) -> None:
+def test_the_diagram_is_valid_mermaid(written: Documents) -> None:
     lines = written.diagram.splitlines()
     assert lines[0] == "erDiagram"
     assert [line for line in lines if not MERMAID.fullmatch(line)] == []
@@ -219,12 +219,12 @@ def test_the_diagram_has_each_table_and_each_reference(written: Documents) -> No
         "skills ||--o{ employee_skills : skill",
     ],
 )
-def test_a_line_says_how_many(line: str, workshop: Workshop) -> None:
+def test_a_line_shows_the_cardinality(line: str, workshop: Workshop) -> None:
     written = documents(workshop.render(**model("organisation")))
     assert f"    {line}\n" in written.diagram
 
 
-def test_names_that_mermaid_has_taken_can_be_drawn(workshop: Workshop) -> None:
+def test_reserved_words_of_mermaid_can_be_names(workshop: Workshop) -> None:
     tables = ["end", "style", "one", "many", "u", "title", "subgraph"]
     entities = {
         f"Named{number}": {
@@ -240,17 +240,17 @@ def test_names_that_mermaid_has_taken_can_be_drawn(workshop: Workshop) -> None:
     assert "        string pk_\n" in written.diagram
 
 
-def test_a_large_diagram_has_keys_only(workshop: Workshop) -> None:
+def test_a_large_diagram_shows_only_keys(workshop: Workshop) -> None:
     written = documents(workshop.render(**sixty()))
-    assert "it has the keys only" in written.text
+    assert "it shows keys only" in written.text
     assert " name" not in written.diagram
     assert all(text.text != "name" for text in written.image.iter(f"{SVG}text"))
 
 
 @pytest.mark.parametrize(
-    ("references", "said"), [(6, "it has the names only"), (9, "more than it draws")]
+    ("references", "said"), [(6, "it shows names only"), (9, "cannot draw this many tables")]
 )
-def test_a_diagram_that_nothing_would_draw_is_cut(
+def test_a_diagram_above_the_limit_of_mermaid_is_reduced(
     references: int, said: str, workshop: Workshop
 ) -> None:
     names = [f"{'Wide' * 10}{chr(65 + number // 10)}{number % 10}" for number in range(40)]
@@ -289,7 +289,7 @@ class Box:
     bottom: float
 
     def meets(self, other: Box) -> bool:
-        """Whether the two have an area in common."""
+        """Whether the two boxes overlap."""
         return (
             self.left < other.right
             and other.left < self.right
@@ -299,7 +299,7 @@ class Box:
 
 
 def boxes(image: ElementTree.Element) -> dict[str, Box]:
-    """Each table by its name."""
+    """Return the box of each table."""
     found = {}
     for group in image.iterfind(f"{SVG}g[@id]"):
         rect = group.find(f"{SVG}rect")
@@ -310,7 +310,7 @@ def boxes(image: ElementTree.Element) -> dict[str, Box]:
 
 
 def lines(image: ElementTree.Element) -> dict[str, str]:
-    """The path of each reference by its name."""
+    """Return the path of each reference."""
     return {
         path.attrib["id"]: path.attrib["d"]
         for path in image.iterfind(f"{SVG}path")
@@ -319,7 +319,7 @@ def lines(image: ElementTree.Element) -> dict[str, str]:
 
 
 def strokes(path: str) -> list[Box]:
-    """What a path runs through, as thin boxes, without the signs at its ends."""
+    """Return the segments of a path as thin boxes, without the symbols at its ends."""
     found: list[Box] = []
     x = y = 0.0
     for command, text in re.findall(r"([A-Za-z])([^A-Za-z]*)", path):
@@ -351,7 +351,7 @@ def test_the_image_has_a_box_for_each_table_and_a_line_for_each_reference(
     assert {*lines(written.image)} == written.references
 
 
-def test_boxes_lie_apart_and_within_the_image(written: Documents) -> None:
+def test_boxes_are_inside_the_image_and_do_not_overlap(written: Documents) -> None:
     found = boxes(written.image)
     _, _, width, height = (float(number) for number in written.image.attrib["viewBox"].split())
     assert [name for name, box in found.items() if box.left < 0 or box.top < 0] == []
@@ -371,7 +371,7 @@ def test_no_line_runs_through_a_box(written: Documents) -> None:
     ] == []
 
 
-def test_a_line_begins_and_ends_at_its_tables(written: Documents) -> None:
+def test_a_line_starts_and_ends_at_its_tables(written: Documents) -> None:
     found = boxes(written.image)
     targets = dict(re.findall(r"(\w+\.\w+) refers to (\w+)", "\n".join(written.image.itertext())))
     for name, path in lines(written.image).items():
@@ -380,7 +380,7 @@ def test_a_line_begins_and_ends_at_its_tables(written: Documents) -> None:
             assert {found[table].left, found[table].right} & edges, name
 
 
-def test_what_was_typed_is_text_in_the_image(workshop: Workshop) -> None:
+def test_descriptions_are_escaped_in_the_image(workshop: Workshop) -> None:
     answers = model("hostile")
     titles = {
         title.text
@@ -392,7 +392,7 @@ def test_what_was_typed_is_text_in_the_image(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("name", ["hostile", "organisation", "types"])
-def test_both_databases_have_the_same_diagrams(name: str, workshop: Workshop) -> None:
+def test_diagrams_do_not_depend_on_the_database(name: str, workshop: Workshop) -> None:
     one, other = (
         workshop.render(**model(name) | {"database": database})
         for database in ("postgresql", "sqlite")
@@ -401,12 +401,12 @@ def test_both_databases_have_the_same_diagrams(name: str, workshop: Workshop) ->
     assert documents(one).diagram == documents(other).diagram
 
 
-# ---- Relations, indexes and rules in words
+# ---- Relations, indexes and rules in the text
 
 
 @pytest.fixture(scope="module")
 def words(workshop: Workshop) -> str:
-    """docs/schema.md of a model that has every kind of relation."""
+    """docs/schema.md of a model with every kind of relation."""
     return (workshop.render(**RELATED) / "docs/schema.md").read_text("utf-8")
 
 
@@ -492,20 +492,20 @@ RELATED: dict[str, Any] = {
         "A brand has any number of stores, through `store_brands`.",
         "A brand is made by any number of addresses, through `makers`.",
         "An address has any number of makes (brands), through `makers`.",
-        "A row is a link between a store and a brand, and has `since`.",
+        "Each row links a store to a brand and has `since`.",
         # deletes and updates
-        "CASCADE: orders mean nothing without their owner, and go with it.",
-        "CASCADE: parcels that have an order go with it.",
-        "CASCADE: the link goes with it, the other end stays.",
-        "SET NULL: staff outlive their store, and then have none.",
-        "RESTRICT: a staff that orders refer to cannot be deleted.",
-        "CASCADE: the reference follows.",
-        "RESTRICT: not while it is referred to.",
-        # the other direction, at the table that is referred to
+        "CASCADE: orders are deleted with their owner.",
+        "CASCADE: parcels that have an order are deleted with it.",
+        "CASCADE: the link is deleted, the other end stays.",
+        "SET NULL: staff remain without a store.",
+        "RESTRICT: a staff cannot be deleted while orders refer to it.",
+        "CASCADE: the reference is updated.",
+        "RESTRICT: a referenced key cannot change.",
+        # the other direction, at the referenced table
         "Referred to by `orders.owner_id`.",
     ],
 )
-def test_a_relation_is_said_in_words(sentence: str, words: str) -> None:
+def test_the_text_describes_a_relation(sentence: str, words: str) -> None:
     assert sentence in words
 
 
@@ -513,38 +513,38 @@ def test_a_relation_is_said_in_words(sentence: str, words: str) -> None:
     "sentence",
     [
         "**Deleting a user** also deletes its orders, and with them order lines and parcels. "
-        "All of it is refused where one of those is held by `claims.parcel_id`.",
-        "**Removing an order for good** also deletes its order lines and parcels.",
-        "**RESTRICT refuses to delete** what is still referred to: a staff (by stores and orders) "
-        "and a parcel (by claims). Deleted orders count, until they are removed for good.",
-        "**A cascade does not mark, it deletes**: the orders of an owner",
-        "**Rows that are marked as deleted are still referred to** by `order_lines.order_id`",
-        "**`staff.store_id` closes a circle of references**",
-        "**Nothing keeps a row from being its own ancestor** through `staff.superior_id`",
-        "**Unique, and may be null**: `orders.address_id`.",
-        "**No length is set** for `staff.notes` and `order_lines.tags`",
-        "**Amounts as binary fractions**: `stores.total`",
-        "**JavaScript rounds whole numbers above 2^53**, which `orders.code`",
-        "**Every token reads all** stores, brands, staff, addresses",
+        "It fails while `claims.parcel_id` refers to one of them.",
+        "**Removing an order permanently** also deletes its order lines and parcels.",
+        "**RESTRICT prevents deleting a referenced row**: a staff (by stores and orders) "
+        "and a parcel (by claims). Soft-deleted orders count until they are deleted permanently.",
+        "**Cascades ignore soft delete**: the orders of an owner",
+        "**Soft-deleted rows are still referenced** by `order_lines.order_id`",
+        "**`staff.store_id` closes a cycle of references**",
+        "**A row can be its own ancestor** through `staff.superior_id`",
+        "**Unique but nullable**: `orders.address_id`.",
+        "**No maximum length** is set for `staff.notes` and `order_lines.tags`",
+        "**Amounts stored as floating point**: `stores.total`",
+        "**JavaScript rounds integers above 2^53**, which `orders.code`",
+        "**Every token can read all** stores, brands, staff, addresses",
     ],
 )
-def test_a_risk_of_the_model_is_said(sentence: str, words: str) -> None:
+def test_the_text_describes_a_risk(sentence: str, words: str) -> None:
     assert sentence in " ".join(words.split())
 
 
-def test_a_model_without_risks_has_no_section_of_them(workshop: Workshop) -> None:
+def test_a_model_without_risks_has_no_such_section(workshop: Workshop) -> None:
     entities = {"Note": {"fields": {"name": {"type": "string", "max_length": 10}}}}
     project = workshop.render(package="plain", api=False, entities=entities)
     text = (project / "docs/schema.md").read_text("utf-8")
-    assert "## What was traded for what" in text
+    assert "## Trade-offs" in text
     assert "## Risks" not in text
-    for absent in ("foreign key", "Sets of values", "JSON", "Deleted rows", "| reference |"):
+    for absent in ("foreign key", "Enums", "JSON", "Soft-deleted rows", "| reference |"):
         assert absent not in text
 
 
 @pytest.fixture(scope="module")
 def words_of_documents(workshop: Workshop) -> str:
-    """docs/schema.md of the same model, where there are documents."""
+    """docs/schema.md of the same model on MongoDB."""
     return (workshop.render(**RELATED | ON_MONGODB) / "docs/schema.md").read_text("utf-8")
 
 
@@ -558,35 +558,35 @@ def words_of_documents(workshop: Workshop) -> str:
         "Each order has one owner (a user); a user has any number of orders.",
         # many to many, by links and by a list
         "A store has any number of brands, through `store_brands`.",
-        "A document is a link between a store and a brand, and has `since`.",
+        "Each document links a store to a brand and has `since`.",
         "| `made_by_ids` | array of objectId | no | `[]` | |",
         "| `made_by_ids` | `addresses` | A brand is made by any number of addresses; "
-        "an address has any number of makes (brands). | The key is taken out of the list. |",
-        "An address has any number of makes (brands), each of which has its key in `made_by_ids`.",
+        "an address has any number of makes (brands). | The key is removed from the list. |",
+        "An address has any number of makes (brands), which list its key in `made_by_ids`.",
         "| `ix_brands_made_by_ids` | `made_by_ids` (multikey) |",
         "Referred to by `stores.manager_id`",
         # deletes
-        "Cascade: orders mean nothing without their owner, and go with it.",
-        "Cascade: the link goes with it, the other end stays.",
-        "Set to null: staff outlive their store, and then have none.",
-        "Refused: a staff that orders refer to cannot be deleted.",
-        # unique, of what is there
+        "Cascade: orders are deleted with their owner.",
+        "Cascade: the link is deleted, the other end stays.",
+        "Set to null: staff remain without a store.",
+        "Restrict: a staff cannot be deleted while orders refer to it.",
+        # unique, among values that are not null
         "`address_id`, unique, only where `deleted_at` is null and `address_id` is not null",
         # rules
         "| `size <= code` | `$expr`, `ck_orders_fits` | It has to fit. |",
         "| `size` | `minimum: 1` | Size is at least 1. |",
         # risks
-        "**Lists of keys grow**, and nothing bounds `brands.made_by_ids`:",
-        "**Repositories refuse to delete** what is still referred to: a staff",
-        "**Nothing keeps a document from being its own ancestor** through `staff.superior_id`",
+        "**Lists of keys grow without bound**: `brands.made_by_ids`.",
+        "**The repository prevents deleting a referenced document**: a staff",
+        "**A document can be its own ancestor** through `staff.superior_id`",
     ],
 )
-def test_a_relation_of_documents_is_said_in_words(sentence: str, words_of_documents: str) -> None:
+def test_the_text_describes_a_relation_on_mongodb(sentence: str, words_of_documents: str) -> None:
     assert sentence in " ".join(words_of_documents.split())
 
 
 @pytest.mark.parametrize("name", [*SHOWN[:5], "shop", "blog"])
-def test_a_collection_is_said_as_its_model_declares_it(name: str, workshop: Workshop) -> None:
+def test_the_text_matches_the_model_of_a_collection(name: str, workshop: Workshop) -> None:
     answers = {"starter": name} if name in ("shop", "blog") else shown(name)
     folder = workshop.render(**answers | ON_MONGODB)
     written, asked = documents(folder), properties(files(folder))
@@ -609,7 +609,7 @@ def test_a_collection_is_said_as_its_model_declares_it(name: str, workshop: Work
             told = dict(part.split(": ") for part in row[1].strip("`").split(", "))
             kept = asked[table][row[0].strip("`")]
             for name, value in told.items():
-                if abs(_number(value)) < 2**31 - 1:  # beyond is what the type keeps by itself
+                if abs(_number(value)) < 2**31 - 1:  # beyond, the type itself is the limit
                     assert _number(kept[name]) == _number(value), (table, row)
 
 
@@ -639,7 +639,7 @@ def _plain(markdown: str) -> str:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_an_index_of_documents_is_said_in_words(
+def test_the_text_describes_an_index_on_mongodb(
     kept: dict[str, Any], index: dict[str, Any], said: str, workshop: Workshop
 ) -> None:
     entities = {
@@ -649,14 +649,12 @@ def test_an_index_of_documents_is_said_in_words(
     assert f"| {said} | Why." in (project / "docs/schema.md").read_text("utf-8")
 
 
-def test_a_rule_is_said_as_it_is_checked(words: str) -> None:
+def test_the_text_shows_the_condition_of_a_rule(words: str) -> None:
     assert "| `ck_orders_fits` | `size <= code` | It has to fit. |" in words
 
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
-def test_an_index_that_the_database_lacks_is_said_to_be_left_out(
-    database: str, workshop: Workshop
-) -> None:
+def test_the_text_marks_an_unsupported_index_as_omitted(database: str, workshop: Workshop) -> None:
     project = workshop.render(**RELATED | {"database": database})
-    said = "Left out: this database has no gin indexes, so it reads every row instead."
+    said = "Omitted: this database has no gin indexes, so such queries read every row."
     assert (said in (project / "docs/schema.md").read_text("utf-8")) == (database == "sqlite")

@@ -1,4 +1,4 @@
-"""What a user typed stays data: it is never code, never a template, and never breaks a format."""
+"""User input stays data: it never becomes code or a template, and never breaks a format."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ CELL = re.compile(r"(?:\\.|[^|\\])+")
 
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
 def project(request: pytest.FixtureRequest, workshop: Workshop) -> Path:
-    """A project of the hostile model."""
+    """A project with the hostile model."""
     return workshop.render(**HOSTILE | {"database": request.param})
 
 
 @pytest.fixture(scope="module", params=["hostile", "odd", "organisation", "types"])
 def schema_document(request: pytest.FixtureRequest, workshop: Workshop) -> str:
-    """docs/schema.md of one of the models."""
+    """The docs/schema.md of each of the models."""
     return (workshop.render(**model(request.param)) / "docs/schema.md").read_text("utf-8")
 
 
-def test_no_text_is_rendered(project: Path) -> None:
-    """As a template, `{{ 7*7 }}` would be 49."""
+def test_no_user_text_is_rendered(project: Path) -> None:
+    """Check that `{{ 7*7 }}` does not become 49."""
     texts = files(project)
     assert [path for path, text in texts.items() if re.search(r"\b49\b", text)] == []
     assert "{{ 7*7 }}" in texts["data_model.yml"]
 
 
-def test_the_description_of_the_project_is_kept(project: Path) -> None:
+def test_the_description_of_the_project_is_preserved(project: Path) -> None:
     settings = files(project)["pyproject.toml"]
     assert tomllib.loads(settings)["project"]["description"] == HOSTILE["description"]
 
 
 @pytest.mark.parametrize("name", ["data_model.yml", ".copier-answers.yml"])
-def test_the_model_is_kept_with_its_order(project: Path, name: str) -> None:
-    kept = yaml.safe_load((project / name).read_text("utf-8"))["entities"]
-    assert json.dumps(kept) == json.dumps(HOSTILE["entities"])
+def test_the_order_of_the_model_is_preserved(project: Path, name: str) -> None:
+    stored = yaml.safe_load((project / name).read_text("utf-8"))["entities"]
+    assert json.dumps(stored) == json.dumps(HOSTILE["entities"])
 
 
 @pytest.mark.parametrize("entity", HOSTILE["entities"])
@@ -108,8 +108,8 @@ def test_every_value_of_an_enum_is_a_member(project: Path) -> None:
     assert [*members.values()] == values
 
 
-def test_tables_of_the_schema_document_are_whole(schema_document: str) -> None:
-    """A pipe or a line break in a cell would give its row another number of cells."""
+def test_tables_of_the_schema_document_are_well_formed(schema_document: str) -> None:
+    """Check that no pipe or line break in a cell changes the number of cells in its row."""
     for paragraph in schema_document.split("\n\n"):
         if paragraph.startswith("|"):
             assert len({len(CELL.findall(row)) for row in paragraph.strip().split("\n")}) == 1
@@ -119,7 +119,7 @@ def test_tables_of_the_schema_document_are_whole(schema_document: str) -> None:
 
 
 def test_html_in_a_description_is_escaped(project: Path) -> None:
-    """Outside code, `<` opens an element or a comment."""
+    """Check that no `<` outside code opens an element or a comment."""
     prose = re.sub(r"`[^`\n]*`", "", files(project)["docs/schema.md"])
     assert re.findall(r"(?<!\\)<", prose) == []
 
@@ -130,13 +130,13 @@ def _sentence(text: str) -> str:
 
 
 def _module(project: Path, folder: str, entity: str) -> ast.Module:
-    """The module of an entity, found by what it defines."""
+    """Return the module that defines the entity's class."""
     name = entity + ("Create" if folder == "schemas" else "")
     for path in (project / "src/hostile" / folder).glob("*.py"):
         module = ast.parse(path.read_text("utf-8"))
         if any(isinstance(node, ast.ClassDef) and node.name == name for node in module.body):
             return module
-    raise LookupError(f"no module of {folder} defines {name}")
+    raise LookupError(f"no module in {folder} defines {name}")
 
 
 def _class(project: Path, entity: str) -> ast.ClassDef:
@@ -155,7 +155,7 @@ def _texts(module: ast.Module) -> set[str]:
 
 
 def _literals(module: ast.Module) -> Iterator[Any]:
-    """Every mapping and list that is written out."""
+    """Yield the value of every literal mapping and list."""
     for node in ast.walk(module):
         if isinstance(node, ast.Dict | ast.List):
             with suppress(ValueError):

@@ -1,7 +1,7 @@
-"""The private servers of projects: what they start, what they keep, and what they leave behind.
+"""The local servers of projects: how they start, what they store, and that they clean up.
 
-The modules know nothing of the project that they are written into, and are run from where they
-stand. What every kind of server promises is asked of each; what belongs to one comes last.
+The modules are independent of the project and are imported from the template. The first tests run
+for every kind of server; those of a single kind come last.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def ask_mariadb(url: str, *statements: str) -> list[object]:
         ) as connection,
         connection.cursor() as cursor,
     ):
-        answers: list[object] = []
+        results: list[object] = []
         for statement in statements:
             cursor.execute(statement)
-            answers.append((cursor.fetchone() or [None])[0])
-        return answers
+            results.append((cursor.fetchone() or [None])[0])
+        return results
 
 
 Mongo = MongoClient[dict[str, Any]]
@@ -79,25 +79,25 @@ def options_of_mongodb(client: Mongo) -> Any:
 
 def in_a_transaction(client: Mongo) -> None:
     with client.start_session() as session, session.start_transaction():
-        client["kept"]["t"].insert_one({"n": 7}, session=session)
+        client["test"]["t"].insert_one({"n": 7}, session=session)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of server, and what is said to it in its own way."""
+    """One kind of server, with its own statements for the same purposes."""
 
     server: type[LocalServer]
     query: Callable[..., list[object]]
-    ping: Any  # is answered with 1
+    ping: Any  # returns 1
     write: tuple[Any, ...]
-    read: Any  # is answered with the 7 that was written
+    read: Any  # returns the 7 that `write` stored
     data: Any
     is_durable: Any
     wrong_password: tuple[type[Exception], str]
     wrong_setting: tuple[dict[str, str], str]
 
     def home(self, url: str) -> Path:
-        """The folder in which the data is."""
+        """Return the folder that contains the data folder."""
         return Path(str(self.query(url, self.data)[0])).parent
 
     def __str__(self) -> str:
@@ -137,7 +137,7 @@ KINDS = [
         ask_mongodb,
         ping=lambda client: client.admin.command("ping")["ok"],
         write=(in_a_transaction,),
-        read=lambda client: client["kept"]["t"].find_one()["n"],
+        read=lambda client: client["test"]["t"].find_one()["n"],
         data=lambda client: options_of_mongodb(client)["storage"]["dbPath"],
         is_durable=lambda client: "checkpoint_sync=false" not in str(options_of_mongodb(client)),
         wrong_password=(pymongo.errors.OperationFailure, "Authentication failed"),
@@ -148,14 +148,14 @@ KINDS = [
 
 @pytest.fixture(params=KINDS, ids=str)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each kind of server in turn."""
+    """Each kind of server."""
     return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Path]:
-    """A folder to keep a server's data in; under pytest's own, which only its owner can enter."""
-    folder = tmp_path / "kept for long"
+def data_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder for a server's data, below pytest's own folder, which only its owner can enter."""
+    folder = tmp_path / "data of a server"
     yield folder
     if (folder / "LOCATION").exists():
         shutil.rmtree((folder / "LOCATION").read_text().strip())
@@ -169,7 +169,7 @@ def is_alive(pid: int) -> bool:
 
 
 def processes_of(home: Path) -> list[str]:
-    """The processes that work in the folder, as all of a server's do."""
+    """Return the processes with a working folder below `home`, as all of a server's have."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -202,7 +202,7 @@ time.sleep(60)
 def starter(
     kind: Kind, *folder: Path, fork: bool = False
 ) -> tuple[subprocess.Popen[str], str, int]:
-    """Another process that starts a server; its own session, as a test runner's would be."""
+    """Start a server from another process in its own session, as a test runner would."""
     names = [kind.server.__module__, kind.server.__name__]
     process = subprocess.Popen(
         [sys.executable, "-c", STARTER, *names, *folder],
@@ -217,18 +217,18 @@ def starter(
     return process, url, int(pid)
 
 
-def test_starts_in_a_moment_and_answers(kind: Kind) -> None:
+def test_a_server_starts_quickly_and_accepts_queries(kind: Kind) -> None:
     started = time.monotonic()
     with kind.server() as server:
         assert time.monotonic() - started < 10
         assert kind.query(server.url, kind.ping, kind.is_durable) == [1, False]
 
 
-def test_refuses_another_password(kind: Kind) -> None:
+def test_a_wrong_password_is_rejected(kind: Kind) -> None:
     with kind.server() as server:
         password = str(urlsplit(server.url).password)
-        error, said = kind.wrong_password
-        with pytest.raises(error, match=said):
+        error, message = kind.wrong_password
+        with pytest.raises(error, match=message):
             kind.query(server.url.replace(password, f"x{password}"), kind.ping)
 
 
@@ -244,30 +244,34 @@ def test_stop_leaves_nothing_behind(kind: Kind) -> None:
         _ = server.url
 
 
-def test_a_kept_server_keeps_its_rows(kind: Kind, kept: Path) -> None:
-    with kind.server(kept) as server:
+def test_a_server_with_a_data_folder_is_persistent(kind: Kind, data_folder: Path) -> None:
+    with kind.server(data_folder) as server:
         kind.query(server.url, *kind.write)
         assert kind.query(server.url, kind.is_durable) == [True]
         password = kind.home(server.url) / "password"
         assert stat.S_IMODE(password.stat().st_mode) == 0o600
         url = server.url
-    with kind.server(kept) as server:
+    with kind.server(data_folder) as server:
         assert kind.query(server.url, kind.read) == [7]
         assert urlsplit(server.url).password == urlsplit(url).password
 
 
-def test_a_second_server_in_the_folder_is_refused_in_a_sentence(kind: Kind, kept: Path) -> None:
-    with kind.server(kept) as server:
-        with pytest.raises(LocalServerError) as refused:
-            kind.server(kept).start()
-        assert "already running" in str(refused.value)
-        assert f"process {server.pid}, port " in str(refused.value)
-        assert "\n" not in str(refused.value)
+def test_a_second_server_in_the_folder_is_rejected_with_a_message(
+    kind: Kind, data_folder: Path
+) -> None:
+    with kind.server(data_folder) as server:
+        with pytest.raises(LocalServerError) as raised:
+            kind.server(data_folder).start()
+        assert "already running" in str(raised.value)
+        assert f"process {server.pid}, port " in str(raised.value)
+        assert "\n" not in str(raised.value)
         assert kind.query(server.url, kind.ping) == [1]
 
 
 @pytest.mark.parametrize("kill", [os.kill, os.killpg])
-def test_ends_when_its_starter_is_killed(kind: Kind, kill: Callable[[int, int], None]) -> None:
+def test_a_server_stops_when_its_parent_is_killed(
+    kind: Kind, kill: Callable[[int, int], None]
+) -> None:
     process, url, pid = starter(kind)
     home = kind.home(url)
     kill(process.pid, signal.SIGKILL)
@@ -276,7 +280,7 @@ def test_ends_when_its_starter_is_killed(kind: Kind, kill: Callable[[int, int], 
     assert processes_of(home) == []
 
 
-def test_ends_when_its_starter_is_killed_though_a_forked_child_lives(kind: Kind) -> None:
+def test_a_server_stops_when_its_parent_is_killed_but_a_forked_child_lives(kind: Kind) -> None:
     process, url, pid = starter(kind, fork=True)
     home = kind.home(url)
     process.kill()
@@ -285,19 +289,21 @@ def test_ends_when_its_starter_is_killed_though_a_forked_child_lives(kind: Kind)
     os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_a_kept_folder_is_free_again_when_its_starter_was_killed(kind: Kind, kept: Path) -> None:
-    process, url, pid = starter(kind, kept)
+def test_a_data_folder_can_be_used_again_after_its_parent_was_killed(
+    kind: Kind, data_folder: Path
+) -> None:
+    process, url, pid = starter(kind, data_folder)
     kind.query(url, *kind.write)
     process.kill()
     process.wait()
-    with kind.server(kept) as server:
+    with kind.server(data_folder) as server:
         assert kind.query(server.url, kind.read) == [7]
     assert not is_alive(pid)
 
 
-if sys.platform == "linux":  # only Linux tells a child
+if sys.platform == "linux":  # only Linux notifies a child
 
-    def test_the_server_ends_when_the_supervisor_is_killed(kind: Kind) -> None:
+    def test_a_server_stops_when_its_supervisor_is_killed(kind: Kind) -> None:
         server = kind.server().start()
         home, pid = kind.home(server.url), server.pid
         assert server._supervisor
@@ -311,7 +317,7 @@ if sys.platform == "linux":  # only Linux tells a child
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_the_supervisor_does_not_heed_the_terminal(kind: Kind, number: int) -> None:
+def test_the_supervisor_ignores_signals_of_the_terminal(kind: Kind, number: int) -> None:
     with kind.server() as server:
         assert server._supervisor
         server._supervisor.send_signal(number)
@@ -319,7 +325,7 @@ def test_the_supervisor_does_not_heed_the_terminal(kind: Kind, number: int) -> N
         assert kind.query(server.url, kind.ping) == [1]
 
 
-def test_the_supervisor_cleans_up_at_sigterm(kind: Kind) -> None:
+def test_the_supervisor_cleans_up_on_sigterm(kind: Kind) -> None:
     with kind.server() as server:
         home = kind.home(server.url)
         assert server._supervisor
@@ -329,7 +335,7 @@ def test_the_supervisor_cleans_up_at_sigterm(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_restart_after_a_crash_keeps_committed_rows(kind: Kind, durable: bool) -> None:
+def test_a_restart_after_a_crash_preserves_committed_data(kind: Kind, durable: bool) -> None:
     settings = {"synchronous_commit": "on"} if kind.server is LocalPostgres else {}
     with kind.server(durable=durable, settings=settings) as server:
         kind.query(server.url, *kind.write)
@@ -348,16 +354,16 @@ def test_restart_after_a_crash_keeps_committed_rows(kind: Kind, durable: bool) -
     assert eventually(lambda: processes_of(home) == [])
 
 
-def test_a_wrong_setting_is_told_with_the_log(kind: Kind) -> None:
-    settings, said = kind.wrong_setting
+def test_an_invalid_setting_is_reported_with_the_log(kind: Kind) -> None:
+    settings, message = kind.wrong_setting
     with pytest.raises(LocalServerError) as error:
         kind.server(settings=settings).start()
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
-def test_a_server_is_run_from_the_command_line(kind: Kind, kept: Path) -> None:
+def test_a_server_can_be_run_from_the_command_line(kind: Kind, data_folder: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", kind.server.__module__, kept],
+        [sys.executable, "-m", kind.server.__module__, data_folder],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -369,10 +375,10 @@ def test_a_server_is_run_from_the_command_line(kind: Kind, kept: Path) -> None:
     assert process.communicate(timeout=10) == ("", "")
 
 
-# ---- PostgreSQL alone
+# ---- PostgreSQL only
 
 
-def test_postgres_knows_letters_beyond_ascii_and_keeps_to_itself() -> None:
+def test_postgres_supports_unicode_and_listens_on_localhost_only() -> None:
     with LocalPostgres() as server:
         assert ask_postgres(server.url, "show timezone", "select lower('Ä')") == ["UTC", "ä"]
         assert ask_postgres(
@@ -383,19 +389,19 @@ def test_postgres_knows_letters_beyond_ascii_and_keeps_to_itself() -> None:
         ]
 
 
-def test_settings_win_over_the_defaults_of_postgres() -> None:
+def test_settings_override_the_defaults_of_postgres() -> None:
     with LocalPostgres(settings={"max_connections": "23"}, durable=True) as server:
         assert ask_postgres(server.url, "show max_connections", "show fsync") == ["23", "on"]
 
 
-def test_a_stale_process_file_does_not_matter(kept: Path) -> None:
-    with LocalPostgres(kept) as server:
+def test_a_stale_pid_file_is_ignored(data_folder: Path) -> None:
+    with LocalPostgres(data_folder) as server:
         data = Path(str(ask_postgres(server.url, "show data_directory")[0]))
         stale = (data / "postmaster.pid").read_text().splitlines()
     unrelated = subprocess.Popen(["sleep", "60"], **local_server.account())
     (data / "postmaster.pid").write_text("\n".join([str(unrelated.pid), *stale[1:]]))
     try:
-        with LocalPostgres(kept) as server:
+        with LocalPostgres(data_folder) as server:
             assert ask_postgres(server.url, "select 1") == [1]
     finally:
         unrelated.kill()
@@ -417,17 +423,17 @@ def test_restart_waits_for_the_last_children_of_a_killed_postgres() -> None:
         assert ask_postgres(server.url, "select 1") == [1]
 
 
-# ---- MariaDB alone
+# ---- MariaDB only
 
 
-def test_mariadb_speaks_utf8_and_keeps_to_itself() -> None:
+def test_mariadb_uses_utf8_and_listens_on_localhost_only() -> None:
     with LocalMariaDB() as server:
-        asked = "@@character_set_server", "@@time_zone", "@@bind_address", "lower('Ä')"
-        rows = ask_mariadb(server.url, *(f"select {each}" for each in asked))
+        variables = "@@character_set_server", "@@time_zone", "@@bind_address", "lower('Ä')"
+        rows = ask_mariadb(server.url, *(f"select {each}" for each in variables))
         assert rows == ["utf8mb4", "+00:00", "127.0.0.1", "ä"]
 
 
-def test_nobody_comes_to_mariadb_without_a_password() -> None:
+def test_mariadb_requires_a_password() -> None:
     with LocalMariaDB() as server:
         address = server.url.partition("@")[2]
         for user in ("root", "nobody", "mariadb.sys", ""):
@@ -435,26 +441,28 @@ def test_nobody_comes_to_mariadb_without_a_password() -> None:
                 ask_mariadb(f"mariadb://{user}@{address}", "select 1")
 
 
-def test_settings_win_over_the_defaults_of_mariadb() -> None:
+def test_settings_override_the_defaults_of_mariadb() -> None:
     with LocalMariaDB(settings={"character-set-server": "latin1"}) as server:
         assert ask_mariadb(server.url, "select @@character_set_server") == ["latin1"]
 
 
-def test_without_mariadb_a_sentence_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mariadb_is_reported_with_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("servers.local_mariadb._FOLDERS", ())
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     with pytest.raises(LocalServerError) as error:
         LocalMariaDB().start()
     assert "\n" not in str(error.value)
-    said = "apt-get install --no-install-recommends mariadb-server-core mariadb-client-core"
-    for way in (said, "brew install mariadb", "TEST_DATABASE_URL"):
-        assert way in str(error.value)
+    install = "apt-get install --no-install-recommends mariadb-server-core mariadb-client-core"
+    for hint in (install, "brew install mariadb", "TEST_DATABASE_URL"):
+        assert hint in str(error.value)
 
 
-# ---- MongoDB alone
+# ---- MongoDB only
 
 
-def test_mongodb_keeps_to_itself_and_takes_little_room() -> None:
+def test_mongodb_listens_on_localhost_only_and_uses_little_space() -> None:
     with LocalMongoDB() as server:
         options, members, size = ask_mongodb(
             server.url,
@@ -474,17 +482,17 @@ def test_mongodb_keeps_to_itself_and_takes_little_room() -> None:
         assert sum(file.stat().st_size for file in data.rglob("*") if file.is_file()) < 2**25
 
 
-def test_nobody_comes_to_mongodb_without_a_password() -> None:
+def test_mongodb_requires_a_password() -> None:
     with LocalMongoDB() as server:
         address = server.url.partition("@")[2].partition("/")[0]
         with (
             Mongo(f"mongodb://{address}/?directConnection=true") as client,
             pytest.raises(pymongo.errors.OperationFailure, match="requires authentication"),
         ):
-            client.admin.command("createUser", "somebody", pwd="x", roles=["root"])
+            client.admin.command("createUser", "intruder", pwd="x", roles=["root"])
 
 
-def test_settings_win_over_the_defaults_of_mongodb() -> None:
+def test_settings_override_the_defaults_of_mongodb() -> None:
     def collecting(client: Mongo) -> object:
         name = "diagnosticDataCollectionEnabled"
         return client.admin.command({"getParameter": 1, name: True})[name]
@@ -493,19 +501,19 @@ def test_settings_win_over_the_defaults_of_mongodb() -> None:
         assert ask_mongodb(server.url, collecting) == [True]
 
 
-def test_a_kept_mongodb_is_itself_at_any_port(kept: Path) -> None:
+def test_a_persistent_mongodb_works_on_any_port(data_folder: Path) -> None:
     ports = set()
     for number in range(3):
-        with LocalMongoDB(kept) as server:
+        with LocalMongoDB(data_folder) as server:
             assert ask_mongodb(
-                server.url, lambda client: client["kept"]["t"].count_documents({})
+                server.url, lambda client: client["test"]["t"].count_documents({})
             ) == [number]
             ask_mongodb(server.url, in_a_transaction)
             ports.add(urlsplit(server.url).port)
     assert len(ports) > 1
 
 
-def test_mongodb_is_the_machines_before_it_is_the_wheels(
+def test_a_mongodb_on_path_is_preferred_to_the_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machines = tmp_path / "mongod"
@@ -519,11 +527,13 @@ def test_mongodb_is_the_machines_before_it_is_the_wheels(
     assert "fiftyone" not in sys.modules
 
 
-def test_without_mongodb_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mongodb_is_reported_with_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setenv("PATH", "")
     with pytest.raises(LocalServerError) as error:
         LocalMongoDB().start()
     assert "\n" not in str(error.value)
-    for way in ("uv sync", "TEST_MONGODB_URI"):
-        assert way in str(error.value)
+    for hint in ("uv sync", "TEST_MONGODB_URI"):
+        assert hint in str(error.value)

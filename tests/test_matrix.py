@@ -1,4 +1,4 @@
-"""Every combination is rendered, parsed and linted, and has nothing of what was not chosen."""
+"""Every combination renders, parses and lints, and contains nothing of other choices."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import pytest
 import yaml
 
 from tests import hygiene, leftovers
-from tests.oracle import COMBINATIONS, PAIRS, kept_by, label
+from tests.oracle import COMBINATIONS, PAIRS, label, stored_by
 from tests.workshop import REALISTIC, TRICKY, Workshop, copy, files, model
 
-# For a part that has everything: the extremes of each question, with tables and with documents.
+# The smoke tests: the first and last combination, and one of SQLModel.
 FEW = [
     COMBINATIONS[0],
     *[answers for answers in COMBINATIONS if answers["orm"] == "sqlmodel"][-1:],
     COMBINATIONS[-1],
 ]
 
-# What is promised of every project is asked by the same bytes, whatever keeps its records.
+# These tests define the behaviour of every project, and are identical on every database.
 CONTRACT = {
     f"tests/data_layer/{name}.py"
     for name in (
@@ -61,10 +61,11 @@ def test_a_combination_is_clean(answers: dict[str, Any], workshop: Workshop) -> 
         _parse(path, text)
     assert [fault for item in project.items() for fault in hygiene.faults(*item)] == []
     assert [place for item in project.items() for place in hygiene.unrendered(*item)] == []
+    assert [place for item in project.items() for place in hygiene.phrases(*item)] == []
 
 
 @combinations
-def test_a_combination_has_nothing_of_what_was_not_chosen(
+def test_a_combination_contains_nothing_of_other_choices(
     answers: dict[str, Any], workshop: Workshop
 ) -> None:
     project = files(workshop.render(**answers))
@@ -75,42 +76,49 @@ def test_a_combination_has_nothing_of_what_was_not_chosen(
 
 
 @combinations
-def test_a_combination_tells_nothing_of_where_it_was_made(
+def test_a_combination_does_not_reveal_where_it_was_rendered(
     answers: dict[str, Any], workshop: Workshop
 ) -> None:
     project = files(workshop.render(**answers))
     answered = project.pop(".copier-answers.yml")
     assert "_src_path" in answered
     assert [leak for item in project.items() for leak in hygiene.leaks(*item)] == []
-    credits = [line for text in project.values() for line in text.splitlines() if _names_us(line)]
+    credits = [
+        line
+        for text in project.values()
+        for line in text.splitlines()
+        if _mentions_groundwork(line)
+    ]
     assert len(credits) <= 1
     assert all(
-        _names_us(line) for line in project.get("README.md", "").splitlines() if line in credits
+        _mentions_groundwork(line)
+        for line in project.get("README.md", "").splitlines()
+        if line in credits
     )
 
 
 @pytest.mark.parametrize("word", leftovers.WORDS, ids=str)
-def test_a_word_of_a_choice_appears_where_it_was_chosen(
+def test_a_word_of_a_choice_appears_in_its_projects(
     word: leftovers.Word, workshop: Workshop
 ) -> None:
     for answers in [*FEW, *COMBINATIONS]:
         if word.belongs(answers) and word.places(files(workshop.render(**answers))):
             return
-    pytest.fail(f"nothing has {word}: it forbids nothing")
+    pytest.fail(f"no project contains {word}, so it detects nothing")
 
 
 def test_every_combination_is_clean_for_ruff(workshop: Workshop) -> None:
-    """One process for all: each project is judged by its own configuration, untouched."""
+    """One process checks all projects, each with its own configuration."""
     ruff([workshop.render(**answers) for answers in reversed(COMBINATIONS)])
 
 
 @pytest.mark.smoke
 @pytest.mark.parametrize(("orm", "database"), [pair for pair in PAIRS if pair[0] != "sqlmodel"])
 @pytest.mark.parametrize("package", ["a", "acme_corporation", "a" * 40], ids=len)
-def test_a_name_of_any_length_is_clean_for_ruff(
+def test_a_package_name_of_any_length_is_clean_for_ruff(
     package: str, orm: str, database: str, workshop: Workshop
 ) -> None:
-    """A name is in many lines, and decides which of them are broken."""
+    """The name of the package is in many lines, and its length determines line breaks."""
     ruff([workshop.render(package=package, project_name=package, orm=orm, database=database)])
 
 
@@ -121,7 +129,7 @@ def test_a_name_of_any_length_is_clean_for_ruff(
 def test_a_model_of_the_tests_is_clean(
     name: str, orm: str, database: str, workshop: Workshop
 ) -> None:
-    folder = workshop.render(**kept_by(orm, database, model(name)))
+    folder = workshop.render(**stored_by(orm, database, model(name)))
     for path, text in files(folder).items():
         _parse(path, text)
         found = [fault for fault in hygiene.faults(path, text) if "characters" not in fault]
@@ -134,17 +142,19 @@ def test_the_same_answers_give_the_same_bytes(workshop: Workshop, tmp_path: Path
     answers = model("hostile")
     (tmp_path / "answers.yml").write_text(yaml.safe_dump(answers, sort_keys=False), "utf-8")
     here, there = workshop.render(**answers), tmp_path / "elsewhere" / "project"
-    surroundings = {"PYTHONHASHSEED": "4", "LC_ALL": "C.UTF-8", "TZ": "Asia/Kathmandu"}
+    environment = {"PYTHONHASHSEED": "4", "LC_ALL": "C.UTF-8", "TZ": "Asia/Kathmandu"}
     command = [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults"]
     command += ["--data-file", str(tmp_path / "answers.yml"), str(workshop.template()), str(there)]
-    subprocess.run(command, check=True, cwd=tmp_path, env={**os.environ, **surroundings})
+    subprocess.run(command, check=True, cwd=tmp_path, env={**os.environ, **environment})
     assert _bytes(there) == _bytes(here)
 
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("name", ["hostile", "forum"])
-def test_what_is_promised_is_asked_alike_on_every_database(name: str, workshop: Workshop) -> None:
-    asked = []
+def test_the_tests_of_behaviour_are_identical_on_every_database(
+    name: str, workshop: Workshop
+) -> None:
+    tests = []
     for orm, database in (
         ("sqlalchemy", "postgresql"),
         ("sqlmodel", "sqlite"),
@@ -152,8 +162,8 @@ def test_what_is_promised_is_asked_alike_on_every_database(name: str, workshop: 
     ):
         answers = model(name) | {"orm": orm, "database": database, "primary_key": "uuid7"}
         project = files(workshop.render(**answers))
-        asked.append({path: project[path] for path in CONTRACT & project.keys()})
-    first, *others = asked
+        tests.append({path: project[path] for path in CONTRACT & project.keys()})
+    first, *others = tests
     assert first.keys() >= CONTRACT - {"tests/data_layer/test_search.py"}
     for other in others:
         assert other == first
@@ -161,7 +171,7 @@ def test_what_is_promised_is_asked_alike_on_every_database(name: str, workshop: 
 
 @pytest.mark.smoke
 def test_the_template_needs_no_trust(workshop: Workshop) -> None:
-    """Each of these would make `copier copy` ask for it."""
+    """These settings make `copier copy` ask for it."""
     questions = yaml.safe_load((workshop.template() / "copier.yml").read_text("utf-8"))
     assert {"_tasks", "_jinja_extensions"} & {*questions} == set()
 
@@ -169,24 +179,24 @@ def test_the_template_needs_no_trust(workshop: Workshop) -> None:
 @pytest.mark.smoke
 @pytest.mark.filterwarnings("ignore:Dirty template changes")
 def test_the_repository_is_a_template_for_pytest_copie(copie: Any) -> None:
-    """What its users test their own copies with; it takes the repository, not a copy."""
+    """Users test their forks with pytest-copie, which needs the repository, not a copy."""
     result = copie.copy(extra_answers={"starter": "blank", "database": "sqlite"}, vcs_ref="HEAD")
     assert result.exception is None
     assert (result.project_dir / "src" / "acme" / "models" / "item.py").exists()
 
 
 @pytest.mark.smoke
-def test_a_project_can_be_written_into_a_folder_that_is_there(
+def test_a_project_can_be_rendered_into_an_existing_folder(
     workshop: Workshop, tmp_path: Path
 ) -> None:
-    (tmp_path / "notes.txt").write_text("mine", "utf-8")
+    (tmp_path / "notes.txt").write_text("existing", "utf-8")
     copy(workshop.template(), tmp_path, starter="blank")
-    assert (tmp_path / "notes.txt").read_text("utf-8") == "mine"
+    assert (tmp_path / "notes.txt").read_text("utf-8") == "existing"
     assert (tmp_path / "pyproject.toml").exists()
 
 
 def ruff(projects: list[Path]) -> None:
-    """Check that the linter and the formatter would change nothing."""
+    """Check that the linter and the formatter find nothing to change."""
     ruff = shutil.which("ruff", path=Path(sys.executable).parent)
     assert ruff
     for arguments in (["check", "--output-format=concise"], ["format", "--check"]):
@@ -218,5 +228,5 @@ def _bytes(project: Path) -> dict[str, bytes]:
     }
 
 
-def _names_us(line: str) -> bool:
+def _mentions_groundwork(line: str) -> bool:
     return re.search("groundwork", line, re.IGNORECASE) is not None

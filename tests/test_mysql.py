@@ -1,6 +1,6 @@
-"""MySQL, by what it would be told: every statement of a project, and its migration.
+"""MySQL compatibility of the statements and the migration of a project.
 
-There is no MySQL here to run them on. What it lacks of MariaDB is looked for in their text.
+There is no MySQL server here to run them, so their text is searched for MariaDB-only syntax.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from tests.workshop import TRICKY, Workshop, model
 
 SCRIPT = Path(__file__).with_name("mysql_statements.py")
 MODELS = [*TRICKY, "campus"]
-URL = "mysql://somebody@localhost/nothing"
+URL = "mysql://user@localhost/unused"
 
-# What only MariaDB knows, and what MySQL knows only between parentheses.
-ONLY_MARIADB = {
+# Syntax that only MariaDB supports, or that MySQL supports only in parentheses.
+MARIADB_ONLY = {
     "RETURNING": r"\bRETURNING\b",
-    "a type for UUIDs": r"\bUUID\b(?!\()",
+    "the UUID type": r"\bUUID\b(?!\()",
     "a collation": r"\butf8mb4_(nopad_|uca)\w*",
     "a sequence": r"\b(NEXTVAL|CREATE SEQUENCE)\b",
     "IF EXISTS in ALTER TABLE": r"\bALTER TABLE \S+ (ADD|DROP) \w+ IF\b",
     "DROP CONSTRAINT of a CHECK": r"\bDROP CONSTRAINT `?ck_",
-    "a default of a function": r"\bDEFAULT (?!NULL)[a-z_]+\(",
-    "a default of CURRENT_DATE": r"\bDEFAULT CURRENT_DATE\b",
-    "a plain default of a long column": r"\b(LONGTEXT|LONGBLOB|JSON)( NOT NULL)? DEFAULT [^(]",
-    "quotes around a name": r'(\bFROM|\bINTO|\bTABLE|\bON) "',
+    "a function as default": r"\bDEFAULT (?!NULL)[a-z_]+\(",
+    "CURRENT_DATE as default": r"\bDEFAULT CURRENT_DATE\b",
+    "a literal default of a long column": r"\b(LONGTEXT|LONGBLOB|JSON)( NOT NULL)? DEFAULT [^(]",
+    "double quotes around a name": r'(\bFROM|\bINTO|\bTABLE|\bON) "',
 }
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def told(request: pytest.FixtureRequest, workshop: Workshop) -> tuple[str, str]:
-    """What MySQL is told by the repositories of a project, and by its migration."""
+def compiled(request: pytest.FixtureRequest, workshop: Workshop) -> tuple[str, str]:
+    """The statements of a project's repositories, and the SQL of its migration."""
     projects = {name: workshop.render(**model(name) | {"database": "mysql"}) for name in MODELS}
     python = workshop.python("mysql", [*projects.values()])
     project = projects[request.param]
-    surroundings = os.environ | {"PYTHONPATH": str(project / "src"), "DATABASE_URL": URL}
+    environment = os.environ | {"PYTHONPATH": str(project / "src"), "DATABASE_URL": URL}
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
             [python, *arguments],
             cwd=project,
-            env=surroundings | {"PYTHONDONTWRITEBYTECODE": "1"},
+            env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             check=False,
@@ -56,14 +56,14 @@ def told(request: pytest.FixtureRequest, workshop: Workshop) -> tuple[str, str]:
     return run(str(SCRIPT)), run("-m", "alembic", "upgrade", "head", "--sql")
 
 
-@pytest.mark.parametrize("word", ONLY_MARIADB)
-def test_mysql_is_told_nothing_that_only_mariadb_knows(word: str, told: tuple[str, str]) -> None:
-    for text in told:
-        assert re.findall(ONLY_MARIADB[word], without_values(text)) == []
+@pytest.mark.parametrize("word", MARIADB_ONLY)
+def test_no_statement_uses_mariadb_only_syntax(word: str, compiled: tuple[str, str]) -> None:
+    for text in compiled:
+        assert re.findall(MARIADB_ONLY[word], without_values(text)) == []
 
 
-def test_the_script_compiles_every_kind_of_statement(told: tuple[str, str]) -> None:
-    statements, migration = told
+def test_the_script_compiles_every_kind_of_statement(compiled: tuple[str, str]) -> None:
+    statements, migration = compiled
     kinds = {line.split(maxsplit=1)[0] for line in statements.splitlines()}
     assert kinds == {"SELECT", "INSERT", "UPDATE", "DELETE"}
     assert len(statements.splitlines()) > 100
@@ -72,5 +72,5 @@ def test_the_script_compiles_every_kind_of_statement(told: tuple[str, str]) -> N
 
 
 def without_values(sql: str) -> str:
-    """SQL without what is in its texts."""
+    """Return SQL with its string literals emptied."""
     return re.sub(r"'(?:[^'\\]|''|\\.)*'", "''", sql)

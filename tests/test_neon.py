@@ -1,4 +1,4 @@
-"""A project at Neon, on what it meets there: TLS, a pooler, and a server that falls asleep."""
+"""A Neon project under Neon's conditions: TLS, a pooler, and a server that suspends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.run
 
 TRIAL = Path(__file__).with_name("neon_trial.py")
 
-# As Neon hands it out.
+# In the form that Neon's console shows.
 PASTED = (
     "postgresql://alex:hunter2@ep-cool-sky-123456-pooler.eu-central-1.aws.neon.tech/neondb"
     "?sslmode=require&channel_binding=require"
@@ -31,8 +31,8 @@ DIRECT_HOST = "ep-cool-sky-123456.eu-central-1.aws.neon.tech"
 
 @pytest.fixture(scope="module")
 def running(workshop: Workshop) -> Iterator[Neon]:
-    """PostgreSQL, and the two ways to it; without PgBouncer every test fails and says so."""
-    folder = workshop.room("neon")
+    """PostgreSQL with a pooled and a direct URL. Without PgBouncer, every test fails."""
+    folder = workshop.new_folder("neon")
     try:
         with neon(folder) as started:
             yield started
@@ -41,29 +41,29 @@ def running(workshop: Workshop) -> Iterator[Neon]:
 
 
 class Trial:
-    """A project with the default model, and a database at the end of two URLs."""
+    """A project with the default model, and a database with two URLs."""
 
     def __init__(self, running: Neon, workshop: Workshop, python: Path, project: Path) -> None:
         self.running = running
         self.python = python
         self.project = project
-        self.bytecode = workshop.drawer("bytecode")
+        self.bytecode = workshop.shared_folder("bytecode")
         self.name = f"trial_{secrets.token_hex(8)}"
         self.pooled = running.pooled.url.replace("/postgres?", f"/{self.name}?")
         self.direct = running.direct.url.replace("/postgres?", f"/{self.name}?")
 
     def migrated(self) -> Trial:
-        """The same, with tables in the database."""
+        """Create the database and its tables, and return the trial."""
         self.run(TRIAL, "create", self.running.direct.url, self.name)
         urls = {"DATABASE_URL": self.pooled, "DATABASE_URL_UNPOOLED": self.direct}
         self.run("-m", "acme.cli", "db", "upgrade", **urls)
         return self
 
-    def tried(self, what: str, pooled: str | None = None) -> str:
-        return self.run(TRIAL, what, pooled or self.pooled, self.direct)
+    def run_scenario(self, scenario: str, pooled: str | None = None) -> str:
+        return self.run(TRIAL, scenario, pooled or self.pooled, self.direct)
 
     def run(self, *arguments: str | Path, **variables: str) -> str:
-        """What the project's Python prints, if that ends well."""
+        """Run the project's Python and return its output; fail the test if it fails."""
         done = self.attempt(*arguments, **variables)
         if done.returncode != 0:
             pytest.fail((done.stdout + done.stderr)[-6000:], pytrace=False)
@@ -73,26 +73,26 @@ class Trial:
         return subprocess.run(
             [self.python, "-W", "error", *arguments],
             cwd=self.project,
-            env=self.surroundings(**variables),
+            env=self.environment(**variables),
             capture_output=True,
             text=True,
             check=False,
             timeout=500,
         )
 
-    def start(self, what: str) -> subprocess.Popen[str]:
-        """Begin to try what lasts until its input ends."""
+    def start(self, scenario: str) -> subprocess.Popen[str]:
+        """Start a scenario that lasts until its standard input ends."""
         return subprocess.Popen(
-            [self.python, "-W", "error", TRIAL, what, self.pooled, self.direct],
+            [self.python, "-W", "error", TRIAL, scenario, self.pooled, self.direct],
             cwd=self.project,
-            env=self.surroundings(),
+            env=self.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def surroundings(self, **variables: str) -> dict[str, str]:
+    def environment(self, **variables: str) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(self.project / "src"),
@@ -111,15 +111,15 @@ def trial(running: Neon, workshop: Workshop, python: Path) -> Trial:
 
 
 def test_fifty_tasks_share_five_connections(trial: Trial) -> None:
-    assert trial.migrated().tried("share") == ""
+    assert trial.migrated().run_scenario("share") == ""
 
 
-def test_what_takes_too_long_is_stopped_at_the_server_too(trial: Trial) -> None:
-    assert trial.migrated().tried("limit") == ""
+def test_a_slow_statement_is_also_stopped_on_the_server(trial: Trial) -> None:
+    assert trial.migrated().run_scenario("limit") == ""
 
 
-def test_what_is_cancelled_is_stopped_at_the_server_too(trial: Trial) -> None:
-    assert trial.migrated().tried("stop") == ""
+def test_a_cancelled_statement_is_also_stopped_on_the_server(trial: Trial) -> None:
+    assert trial.migrated().run_scenario("stop") == ""
 
 
 def test_nothing_is_lost_when_the_pooler_is_restarted(trial: Trial) -> None:
@@ -128,15 +128,15 @@ def test_nothing_is_lost_when_the_pooler_is_restarted(trial: Trial) -> None:
             time.sleep(1)
             trial.running.pooled.restart()
 
-    assert counted_during(trial.migrated(), restart)
+    assert survives(trial.migrated(), restart)
 
 
-def test_nothing_is_lost_when_its_connections_are_killed(trial: Trial) -> None:
-    assert counted_during(trial.migrated(), lambda: trial.tried("kill"))
+def test_nothing_is_lost_when_pooled_connections_are_terminated(trial: Trial) -> None:
+    assert survives(trial.migrated(), lambda: trial.run_scenario("kill"))
 
 
-def counted_during(trial: Trial, fault: Callable[[], object]) -> bool:
-    """Whether tasks that count up at the time of a fault went on, and lost nothing."""
+def survives(trial: Trial, fault: Callable[[], object]) -> bool:
+    """Whether tasks that count during a fault continue and lose no acknowledged commit."""
     with trial.start("survive") as counting:
         assert counting.stdin
         assert counting.stdout
@@ -145,41 +145,47 @@ def counted_during(trial: Trial, fault: Callable[[], object]) -> bool:
             fault()
             time.sleep(1)
         finally:
-            said, _ = counting.communicate(timeout=60)
-    assert counting.returncode == 0, said
-    acknowledged, cut_off = map(int, said.split())
-    return acknowledged > 0 and cut_off > 0
+            output, _ = counting.communicate(timeout=60)
+    assert counting.returncode == 0, output
+    acknowledged, failed = map(int, output.split())
+    return acknowledged > 0 and failed > 0
 
 
 # ---- TLS
 
 
-def test_a_certificate_of_somebody_else_is_refused(trial: Trial, tmp_path: Path) -> None:
+def test_a_certificate_of_another_authority_is_rejected(trial: Trial, tmp_path: Path) -> None:
     issue_certificate(tmp_path)
     ours = trial.running.folder / "authority.pem"
     for authority in (str(tmp_path / "authority.pem"), "system"):
-        said = trial.tried("refuse", trial.running.pooled.url.replace(str(ours), authority))
-        assert said.count("certificate verify failed") == 2
+        output = trial.run_scenario(
+            "reject", trial.running.pooled.url.replace(str(ours), authority)
+        )
+        assert output.count("certificate verify failed") == 2
 
 
-def test_a_certificate_for_another_name_is_refused(trial: Trial) -> None:
-    said = trial.tried("refuse", trial.running.pooled.url.replace("@localhost:", "@127.0.0.1:"))
-    assert said.count("not valid for '127.0.0.1'") == 2
+def test_a_certificate_for_another_host_is_rejected(trial: Trial) -> None:
+    output = trial.run_scenario(
+        "reject", trial.running.pooled.url.replace("@localhost:", "@127.0.0.1:")
+    )
+    assert output.count("not valid for '127.0.0.1'") == 2
 
 
-def test_a_server_without_tls_is_refused(trial: Trial) -> None:
+def test_a_server_without_tls_is_rejected(trial: Trial) -> None:
     port, bare = (
         urlsplit(url).port for url in (trial.running.pooled.url, trial.running.server.url)
     )
-    said = trial.tried("refuse", trial.running.pooled.url.replace(f":{port}/", f":{bare}/"))
-    assert said.count("rejected SSL upgrade") == 2
+    output = trial.run_scenario(
+        "reject", trial.running.pooled.url.replace(f":{port}/", f":{bare}/")
+    )
+    assert output.count("rejected SSL upgrade") == 2
 
 
-# ---- A server that sleeps
+# ---- A suspended server
 
 
-def test_a_server_that_answers_at_the_third_attempt_is_waited_for(trial: Trial) -> None:
-    assert trial.migrated().tried("wake") == ""
+def test_a_server_that_accepts_the_third_attempt_is_waited_for(trial: Trial) -> None:
+    assert trial.migrated().run_scenario("wake") == ""
 
 
 # ---- Migrations
@@ -190,31 +196,31 @@ def test_a_server_that_answers_at_the_third_attempt_is_waited_for(trial: Trial) 
     [("-m", "acme.cli", "db", "upgrade"), ("-m", "alembic", "upgrade", "head")],
     ids=["acme", "alembic"],
 )
-def test_migrations_refuse_the_pooler(trial: Trial, command: tuple[str, ...]) -> None:
-    refused = trial.attempt(*command, DATABASE_URL=PASTED)
-    assert refused.returncode == 1
-    assert refused.stderr.rstrip().endswith(
-        "DATABASE_URL names Neon's pooler, and migrations have to go past it: "
+def test_migrations_reject_the_url_of_the_pooler(trial: Trial, command: tuple[str, ...]) -> None:
+    rejected = trial.attempt(*command, DATABASE_URL=PASTED)
+    assert rejected.returncode == 1
+    assert rejected.stderr.rstrip().endswith(
+        "DATABASE_URL leads to Neon's pooler, and migrations need a direct connection: "
         f"set DATABASE_URL_UNPOOLED to the direct URL, whose host is {DIRECT_HOST}."
     )
-    assert "hunter2" not in refused.stdout + refused.stderr
+    assert "hunter2" not in rejected.stdout + rejected.stderr
 
 
 # ---- Everything else
 
 
-@pytest.mark.parametrize("way", ["pooled", "direct"])
-def test_a_project_passes_its_own_tests_either_way(
-    way: str, running: Neon, workshop: Workshop, python: Path
+@pytest.mark.parametrize("route", ["pooled", "direct"])
+def test_a_project_passes_its_own_tests_on_both_urls(
+    route: str, running: Neon, workshop: Workshop, python: Path
 ) -> None:
-    room = workshop.room("neon-run")
-    project = room / "project"
+    folder = workshop.new_folder("neon-run")
+    project = folder / "project"
     shutil.copytree(workshop.render(database="neon"), project)
-    url = running.pooled.url if way == "pooled" else running.direct.url
+    url = running.pooled.url if route == "pooled" else running.direct.url
     done = Trial(running, workshop, python, project).attempt(
-        *("-m", "pytest", "--tb=short"), TEST_DATABASE_URL=url, TMPDIR=str(room)
+        *("-m", "pytest", "--tb=short"), TEST_DATABASE_URL=url, TMPDIR=str(folder)
     )
-    said = (done.stdout + done.stderr).rstrip()
+    output = (done.stdout + done.stderr).rstrip()
     if done.returncode != 0 or not ALL_PASSED.fullmatch(done.stdout.rstrip().splitlines()[-1]):
-        pytest.fail(said[-6000:], pytrace=False)
-    shutil.rmtree(room)
+        pytest.fail(output[-6000:], pytrace=False)
+    shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""What is offered works, and everything else is refused for the reason that the oracle predicts."""
+"""Valid answers generate a project, and all others are rejected for the predicted reason."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Any
 import pytest
 
 from tests import oracle
-from tests.oracle import Refusal
+from tests.oracle import Rejection
 from tests.workshop import Workshop, copy
 
 pytestmark = pytest.mark.smoke
 
-WRONG = [triple for triple in oracle.ASKED if oracle.refusal(**triple)]
+INVALID = [triple for triple in oracle.ASKED if oracle.rejection(**triple)]
 
 
-@pytest.mark.parametrize("triple", WRONG, ids=oracle.label)
-def test_a_triple_that_does_not_work_is_refused(
+@pytest.mark.parametrize("triple", INVALID, ids=oracle.label)
+def test_a_triple_that_does_not_work_is_rejected(
     triple: dict[str, Any], workshop: Workshop, tmp_path: Path
 ) -> None:
-    refusal = oracle.refusal(**triple)
-    assert refusal is not None
-    question, reason = refusal
-    with pytest.raises(ValueError, match=f"^Invalid choice for '{question}': ") as refused:
+    rejection = oracle.rejection(**triple)
+    assert rejection is not None
+    question, reason = rejection
+    with pytest.raises(ValueError, match=f"^Invalid choice for '{question}': ") as caught:
         copy(workshop.template(), tmp_path / "project", **triple)
-    assert reason in str(refused.value)
+    assert reason in str(caught.value)
     assert not (tmp_path / "project").exists()
 
 
@@ -39,8 +39,8 @@ def test_a_triple_that_works_is_generated(triple: dict[str, Any], workshop: Work
     assert (workshop.render(**triple) / "pyproject.toml").exists()
 
 
-def test_every_two_answers_that_can_go_together_are_rendered_together() -> None:
-    """Most combinations of more are, too; see `COMBINATIONS`."""
+def test_every_valid_pair_of_answers_is_rendered() -> None:
+    """Most larger combinations are rendered, too; see `COMBINATIONS`."""
     everything = [
         dict(zip(oracle.CHOICES, answers, strict=True))
         for answers in product(*oracle.CHOICES.values())
@@ -50,13 +50,13 @@ def test_every_two_answers_that_can_go_together_are_rendered_together() -> None:
         assert {(each[one], each[other]) for each in oracle.COMBINATIONS} == pairs
 
 
-@pytest.mark.parametrize("case", oracle.REFUSALS, ids=[case.when for case in oracle.REFUSALS])
-def test_an_answer_that_cannot_be_is_refused_before_anything_is_written(
-    case: Refusal, workshop: Workshop, tmp_path: Path
+@pytest.mark.parametrize("case", oracle.REJECTED, ids=[case.when for case in oracle.REJECTED])
+def test_an_invalid_answer_is_rejected_before_anything_is_written(
+    case: Rejection, workshop: Workshop, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the sentence is checked below
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is checked below
         copy(workshop.template(), tmp_path / "project", **case.answers)
-    assert str(refused.value).endswith(case.reason) or case.reason in str(refused.value)
+    assert str(caught.value).endswith(case.reason) or case.reason in str(caught.value)
     assert not (tmp_path / "project").exists()
 
 
@@ -70,7 +70,7 @@ def test_an_unusual_answer_is_accepted(answers: dict[str, Any], workshop: Worksh
         ast.parse(path.read_text("utf-8"), path)
 
 
-def test_the_command_line_ends_with_the_reason(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_command_line_prints_the_reason_last(workshop: Workshop, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "copier", "copy", "--defaults", "-d", "package=my-package"]
     done = subprocess.run(
         [*command, str(workshop.template()), str(tmp_path / "project")],

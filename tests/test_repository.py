@@ -1,4 +1,4 @@
-"""Facts that stand in several places agree, and no file says what no file may say."""
+"""Facts stated in several places agree, and no file contains what is forbidden in every file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHOLE_SUITE = ".uv/bin/uv run pytest -n auto"
 
 
 def tracked() -> list[str]:
-    """The files of the repository that exist, committed or not."""
+    """Return the existing files of the repository, committed or not."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.check_output(command, cwd=ROOT).decode().split("\0")
     return sorted(name for name in listed if name and (ROOT / name).is_file())
@@ -37,21 +37,21 @@ def text(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def questions() -> dict[str, Any]:
-    """copier.yml."""
+    """The content of copier.yml."""
     content: dict[str, Any] = yaml.safe_load(text("copier.yml"))
     return content
 
 
 @pytest.fixture(scope="module")
 def project(workshop: Workshop) -> dict[str, str]:
-    """The files of a project with everything."""
+    """The files of the default project."""
     return files(workshop.render())
 
 
-# ---- Facts that stand in several places
+# ---- Facts stated in several places
 
 
-def test_the_oracle_knows_every_choice(questions: dict[str, Any]) -> None:
+def test_the_oracle_lists_every_choice(questions: dict[str, Any]) -> None:
     offered = {
         name: question["choices"]
         for name, question in questions.items()
@@ -68,7 +68,21 @@ def test_the_oracle_knows_every_choice(questions: dict[str, Any]) -> None:
     assert {*oracle.CHOICES} - {*values} == {"api"}
 
 
-def test_the_readme_names_every_choice() -> None:
+def test_prompts_fit_into_80_columns(questions: dict[str, Any]) -> None:
+    """With the mark of a choice and the reason why it is unavailable, for any ORM."""
+    jinja = SandboxedEnvironment()
+    for name, question in questions.items():
+        if name.startswith("_") or question.get("when") is False or question.get("ask") is False:
+            continue
+        assert len(question["help"]) <= 72, name
+        for title, choice in question.get("choices", {}).items():
+            validator = choice.get("validator", "") if isinstance(choice, dict) else ""
+            for orm in oracle.CHOICES["orm"]:
+                reason = jinja.from_string(validator).render(orm=orm).strip()
+                assert len(f"{title} ({reason})" if reason else title) <= 72, (title, reason)
+
+
+def test_the_readme_lists_every_choice() -> None:
     readme = text("README.md")
     for name, choices in oracle.CHOICES.items():
         assert f"`{name}`" in readme, name
@@ -76,35 +90,35 @@ def test_the_readme_names_every_choice() -> None:
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
-def test_documents_run_the_whole_suite_as_ci_does(document: str) -> None:
+def test_the_documentation_runs_the_whole_suite_like_ci(document: str) -> None:
     assert f"\n{INSTALL} && {SERVERS} && {WHOLE_SUITE}\n" in text(document)
     assert f"\n{INSTALL}\n{SERVERS}\n" in text(".ci/run")
     assert text(".ci/run").endswith(f"\n{WHOLE_SUITE}\n")
 
 
-def test_documents_name_commands_that_ci_runs() -> None:
+def test_the_documentation_mentions_commands_that_ci_runs() -> None:
     run = re.findall(r"^.uv/bin/uv run (\S+)", text(".ci/run"), re.MULTILINE)
     for document in ("README.md", "CONTRIBUTING.md"):
         named = re.findall(r"uv run (?:--\S+ )*(pytest|ruff|mypy)", text(document))
         assert {*named} <= {*run}, document
 
 
-def test_ci_is_the_script() -> None:
+def test_ci_only_runs_the_script() -> None:
     jobs = yaml.safe_load(text(".github/workflows/ci.yml"))["jobs"]
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert commands == [".ci/run"]
     assert all((ROOT / script).stat().st_mode & 0o111 for script in (".ci/run", SERVERS))
 
 
-def test_the_servers_of_projects_are_installed_here(workshop: Workshop) -> None:
-    """What a project's workflow installs, the tests of the template need, too."""
+def test_the_servers_of_projects_are_installed_for_these_tests(workshop: Workshop) -> None:
+    """Check that the tests of the template install what the workflow of a project installs."""
     for triple in {triple["database"]: triple for triple in oracle.TRIPLES}.values():
         workflow = workshop.render(**triple) / ".github" / "workflows" / "ci.yml"
         for packages in re.findall(r"--no-install-recommends (.*)", workflow.read_text("utf-8")):
             assert [name for name in packages.split() if name not in text(SERVERS)] == []
 
 
-def test_the_oldest_python_is_one(project: dict[str, str]) -> None:
+def test_the_oldest_python_is_the_same_everywhere(project: dict[str, str]) -> None:
     mine = tomllib.loads(text("pyproject.toml"))["project"]["requires-python"]
     oldest = mine.removeprefix(">=")
     [job] = yaml.safe_load(text(".github/workflows/ci.yml"))["jobs"].values()
@@ -114,22 +128,22 @@ def test_the_oldest_python_is_one(project: dict[str, str]) -> None:
         assert {*re.findall(r"Python (\d\.\d+)", text(document))} <= {oldest}, document
 
 
-def test_the_oldest_copier_is_one(questions: dict[str, Any]) -> None:
+def test_the_oldest_copier_is_the_same_everywhere(questions: dict[str, Any]) -> None:
     oldest = questions["_min_copier_version"]
     dev = tomllib.loads(text("pyproject.toml"))["dependency-groups"]["dev"]
     assert f"copier>={oldest},<10" in dev
 
 
-def test_the_lint_rules_of_projects_are_rules_here(project: dict[str, str]) -> None:
-    """But for D1: docstrings are for what a name does not say."""
+def test_the_lint_rules_of_projects_also_apply_here(project: dict[str, str]) -> None:
+    """Except D1: here, a docstring is only needed where a name is not enough."""
     theirs = tomllib.loads(project["pyproject.toml"])["tool"]["ruff"]
     mine = tomllib.loads(text("pyproject.toml"))["tool"]["ruff"]
     assert {*theirs["lint"]["select"]} - {"D1"} <= {*mine["lint"]["select"]}
     assert theirs["line-length"] == mine["line-length"]
 
 
-def test_a_package_cannot_be_called_like_a_module_of_python() -> None:
-    """`src` stands before the standard library where a project is run from its folder."""
+def test_a_package_cannot_have_the_name_of_a_standard_module() -> None:
+    """`src` precedes the standard library when a project runs from its folder."""
     loader = FileSystemLoader(ROOT)
     extensions = ["jinja2_ansible_filters.AnsibleCoreFiltersExtension"]
     jinja = SandboxedEnvironment(loader=loader, extensions=extensions)
@@ -138,10 +152,10 @@ def test_a_package_cannot_be_called_like_a_module_of_python() -> None:
     assert [name for name in names if not validator.render(package=name).strip()] == []
 
 
-def test_a_package_cannot_be_called_like_what_it_depends_on(
+def test_a_package_cannot_have_the_name_of_a_dependency(
     project: dict[str, str], workshop: Workshop
 ) -> None:
-    """The names under which dependencies are imported, as far as imports tell."""
+    """Check the import names of dependencies, found in the imports of projects."""
     loader = FileSystemLoader(ROOT)
     extensions = ["jinja2_ansible_filters.AnsibleCoreFiltersExtension"]
     jinja = SandboxedEnvironment(loader=loader, extensions=extensions)
@@ -161,10 +175,10 @@ def test_a_package_cannot_be_called_like_what_it_depends_on(
     ] == []
 
 
-# ---- What no file may say
+# ---- What is forbidden in every file
 
 
-def test_no_file_tells_of_the_machine_or_of_the_work() -> None:
+def test_no_file_reveals_the_machine_or_the_work() -> None:
     assert [leak for name in tracked() for leak in hygiene.leaks(name, text(name))] == []
 
 
@@ -178,12 +192,28 @@ def test_no_file_is_untidy() -> None:
     ] == []
 
 
+def test_texts_are_plain_english() -> None:
+    """The models of the tests are data, not texts."""
+    assert [
+        place
+        for name in tracked()
+        if not name.startswith("tests/data_model/models/")
+        for place in hygiene.phrases(name, text(name))
+    ] == []
+
+
+def test_the_list_of_phrases_finds_them() -> None:
+    for words in (("whoever",), ("made", "up"), ("a", "new"), ("some", "body"), ("re", "fuses")):
+        assert hygiene.phrases("a.md", "".join(words) if words[-1] != "up" else " ".join(words))
+    assert hygiene.phrases("a.md", "The request is rejected: reload the record.") == []
+
+
 def test_no_lock_file_is_tracked() -> None:
-    """It would hold the host from which packages came."""
+    """A lock file contains the host of the package registry."""
     assert [name for name in tracked() if Path(name).name == "uv.lock"] == []
 
 
-def test_projects_know_nothing_of_these_tests(project: dict[str, str]) -> None:
+def test_projects_do_not_mention_these_tests(project: dict[str, str]) -> None:
     modules = {path.stem for path in (ROOT / "tests").rglob("*.py")} - {"__init__", "conftest"}
     words = {f"tests.{name}" for name in modules} | {"workshop", "data_model/models", ".ci/run"}
     words -= {f"tests.{Path(path).stem}" for path in project if path.startswith("tests/")}
@@ -196,13 +226,13 @@ def test_projects_know_nothing_of_these_tests(project: dict[str, str]) -> None:
 
 
 def test_paths_work_on_every_system() -> None:
-    """Windows knows no quotes, pipes and colons in a path, and its paths are short."""
+    """Windows forbids quotes, pipes and colons in paths, and limits their length."""
     paths = [name for name in tracked() if name.startswith(("template/", "flavours/"))]
     assert [path for path in paths if re.search(r"[\"'|:<>*?\\]", path)] == []
     assert [path for path in paths if len(path) > 200] == []
 
 
-def test_a_condition_on_a_path_is_one_boolean(questions: dict[str, Any]) -> None:
+def test_a_condition_in_a_path_is_one_boolean(questions: dict[str, Any]) -> None:
     conditions = {
         condition.strip()
         for name in tracked()
@@ -212,9 +242,9 @@ def test_a_condition_on_a_path_is_one_boolean(questions: dict[str, Any]) -> None
     assert {name for name in conditions if questions[name]["type"] != "bool"} == set()
 
 
-def test_no_template_asks_which_orm_it_is_for() -> None:
-    """What differs is a folder of its own; only a path may hold the name."""
-    asks = re.compile(r"\borm\s*(?:==|!=|in\b|is\b)|in\s+orm\b")
+def test_no_template_compares_the_orm() -> None:
+    """Check that differences are in the folder of an ORM, and its name only in paths."""
+    comparison = re.compile(r"\borm\s*(?:==|!=|in\b|is\b)|in\s+orm\b")
     assert [
         f"{name}:{number}"
         for name in tracked()
@@ -222,11 +252,11 @@ def test_no_template_asks_which_orm_it_is_for() -> None:
         and not name.startswith("data_model/resolve")
         and not name.startswith("data_model/validate")
         for number, line in enumerate(text(name).splitlines(), 1)
-        if "{" in line and asks.search(line)
+        if "{" in line and comparison.search(line)
     ] == []
 
 
-# The conditions on paths that no project of an ORM fulfils.
+# The conditions in paths that are false for every project of an ORM.
 NEVER = {
     "sqlalchemy": {"has_documents"},
     "sqlmodel": {"has_documents"},
@@ -235,27 +265,27 @@ NEVER = {
 
 
 def test_flavours_have_the_same_files() -> None:
-    """A file of one database, its siblings have, too; a file asked of an ORM, every ORM has."""
+    """Check that databases of an ORM have the same files, and that every ORM has those in use."""
     sources = [name for name in tracked() if name.startswith(("template/", "flavours/"))]
     for orm in oracle.SUPPORTED:
-        asked = {
+        included = {
             name
             for source in sources
             if not NEVER[orm] & {*re.findall(r"\{% if (\w+) %\}", source)}
             for name in re.findall(r"'flavours/' ~ orm ~ '/([^']+)'", text(source))
         }
         names_of_orm = {path.name for path in (ROOT / "flavours" / orm).glob("*.jinja")}
-        assert asked - names_of_orm == set(), orm
-        # What a family shares is in the folder of its first ORM, beside its databases.
+        assert included - names_of_orm == set(), orm
+        # The folder of the first ORM of a family also contains what the family shares.
         if not _databases(ROOT / "flavours" / orm):
-            assert names_of_orm - asked == set(), orm
+            assert names_of_orm - included == set(), orm
     for siblings in map(_databases, _folders(ROOT / "flavours")):
         names = {folder: {path.name for path in folder.glob("*.jinja")} for folder in siblings}
         assert len({frozenset(found) for found in names.values()}) <= 1, names
 
 
 def test_every_template_is_used() -> None:
-    """A file of the language or of a flavour that nothing names is dead."""
+    """Check that every file of the language and of the flavours is included somewhere."""
     sources = {
         name: text(name)
         for name in tracked()
@@ -263,7 +293,7 @@ def test_every_template_is_used() -> None:
     }
     for name in sources:
         if name.startswith(("flavours/", "data_model/")) and name.endswith((".jinja", ".mako")):
-            # Names are put together from parts, so the last one has to do.
+            # Paths are concatenated from parts, so only the file name can be searched.
             used = any(
                 Path(name).name in source for other, source in sources.items() if other != name
             )
@@ -271,7 +301,7 @@ def test_every_template_is_used() -> None:
 
 
 def _folders(parent: Path) -> list[Path]:
-    """Those of the ORMs or databases; servers are nobody's own."""
+    """Return the folders of ORMs or databases, without those that all of them share."""
     others = {"servers", "tests"}
     return [path for path in parent.iterdir() if path.is_dir() and path.name not in others]
 

@@ -1,4 +1,4 @@
-"""A changed data model leads to a migration that takes the rules of the database along."""
+"""A changed data model leads to a migration that also changes the rules in the database."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.test_update import commit, generate, template, update_from_the_file
 # Fixtures that are shared with the tests of updates.
 __all__ = ["generate", "template"]
 
-# A test that is run inside the project, where Alembic and the database are.
-WALK = Path(__file__).with_name("walk_revisions.txt")
+# Tests that are copied into the project, where Alembic and the database are available.
+REVISIONS = Path(__file__).with_name("walk_revisions.txt")
 DOCUMENTS = Path(__file__).with_name("walk_documents.txt")
 
 FIRST = """
@@ -29,7 +29,7 @@ Parcel:
     high:   {type: integer, default: 9}
     size:   {type: integer, ge: 0, default: 0}
   checks:
-    low_below_high: {rule: low <= high, why: The range would be empty.}
+    low_below_high: {rule: low <= high, why: The range must not be empty.}
   indexes:
     - {on: [label], where: {status: "sent :out"}, why: Lists of what is on its way.}
 Shelf:
@@ -37,7 +37,7 @@ Shelf:
     place: {type: enum, values: [left, "right :side"]}
 """
 
-# A value more, another range, a rule less and one more; columns and tables with rules come and go.
+# Adds an enum value, changes a range, adds and drops rules, and columns and tables with rules.
 CHANGED = """
 Parcel:
   fields:
@@ -59,7 +59,7 @@ Room:
 
 RENAMED = CHANGED.replace("Parcel:\n", "Parcel:\n  table: packages\n")
 
-# SQLite copies a table for this, which must come out as it went in.
+# SQLite copies a table for this; the copy must be identical to the original.
 PACKED = "    packed: {type: datetime, default: now}\n    grams: "
 WIDER = RENAMED.replace("    grams: ", PACKED)
 
@@ -69,15 +69,17 @@ WIDER = RENAMED.replace("    grams: ", PACKED)
 def test_rules_follow_the_model(database: str, generate: Callable[..., Path], python: Path) -> None:
     project = generate(database=database, primary_key="integer", entities=yaml.safe_load(FIRST))
     changed = revise(project, python, CHANGED, "change")
-    # Four rules go and five come; the others, such as the length of the label, stay untouched.
+    # Four rules are dropped and five created; others, such as the label's length, are unchanged.
     assert changed.count("drop_constraint(") == changed.count("create_check_constraint(") == 9
     assert "ck_parcels_label_length" not in changed
     revise(project, python, RENAMED, "rename")
     wider = revise(project, python, WIDER, "widen")
     assert "constraint" not in wider
 
-    (project / "tests/test_walk.py").write_text(WALK.read_text("utf-8"), "utf-8")
-    run(project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py")
+    (project / "tests/test_walk.py").write_text(REVISIONS.read_text("utf-8"), "utf-8")
+    run(
+        project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py"
+    )
 
 
 @pytest.mark.run
@@ -92,7 +94,7 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
     assert 'fill_in(session, "parcels", "kind", "box")' in changed
     assert 'fill_in(session, "parcels", "grams", None)' in changed
     assert 'drop_collection(session, "shelves")' in changed
-    # There and back; an index whose field and condition have not changed stays.
+    # Once in each direction. An index with the same field and condition is not recreated.
     assert changed.count("replace_validator(\n") == 2
     assert "_index" not in changed.replace("create_indexes,", "").replace("drop_index,", "")
     wider = revise(project, python, CHANGED.replace("    grams: ", PACKED), "widen")
@@ -100,11 +102,13 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
     assert "collection(" not in wider
 
     (project / "tests/test_walk.py").write_text(DOCUMENTS.read_text("utf-8"), "utf-8")
-    run(project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py")
+    run(
+        project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py"
+    )
 
 
 def revise(project: Path, python: Path, entities: str, message: str) -> str:
-    """Change the data model, update, and return the migration that `db revision` writes."""
+    """Change the data model, update the project, and return the migration of `db revision`."""
     data_model = project / "data_model.yml"
     answers = yaml.safe_load(data_model.read_text("utf-8"))
     answers["entities"] = yaml.safe_load(entities)
@@ -120,7 +124,7 @@ def revise(project: Path, python: Path, entities: str, message: str) -> str:
 
 
 def run(project: Path, python: Path, module: str, *arguments: str) -> None:
-    """Run a module in the project; what it says is shown if it fails."""
+    """Run a module in the project, and show its output if it fails."""
     done = subprocess.run(
         [python, "-m", module, *arguments],
         cwd=project,

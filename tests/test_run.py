@@ -1,4 +1,4 @@
-"""Generated projects pass their own tests, on the database that they are for."""
+"""Generated projects pass their own tests on their real database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.oracle import SUPPORTED, TRIPLES, in_turn, label
+from tests.oracle import SUPPORTED, TRIPLES, answers_for, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, model
 
 DEFAULT = {"orm": "sqlalchemy", "database": "postgresql", "primary_key": "uuid7"}
@@ -23,36 +23,36 @@ MODELS = {name: model(name) for name in TRICKY}
 SHAPES = {name: model(name) for name in REALISTIC} | {
     name: {"starter": name} for name in ("shop", "saas", "blog", "chinook")
 }
-# Those that keep records in ways of their own. Neon's tables are PostgreSQL's.
+# The databases that store records differently. Neon's tables are PostgreSQL's.
 STORES = ("postgresql", "mysql", "sqlite", "mongodb")
 
-# What scripts and workers are made of.
+# A project for scripts and workers.
 LAYER = {"api": False, "sessions": "both"}
 
 
 def _of_triple(triple: dict[str, Any]) -> dict[str, Any]:
-    """What a triple runs: sync sessions go with one kind of key, and most models with one, too."""
+    """Return the answers for a triple: one kind of key gets sync sessions and the full model."""
     is_whole = triple["primary_key"] in {"integer", "objectid"} or triple == DEFAULT
     sessions = "both" if triple["primary_key"] == "integer" else "async"
     return triple | {"sessions": sessions, "starter": "tasks" if is_whole else "blank"}
 
 
 RUNS: dict[str, dict[str, Any]] = {
-    # The longest first: the last of the session are short. Each of the models that are hard to say
-    # is kept in every way, by the ORMs in turn.
+    # The slowest come first, so the session ends with short ones. Each tricky model runs on every
+    # database, with alternating ORMs.
     **{
-        f"{name}-{database}": answers | in_turn(database, turn + place)
+        f"{name}-{database}": answers | answers_for(database, turn + place)
         for turn, (name, answers) in enumerate(MODELS.items())
         for place, database in enumerate(STORES)
     },
-    # The others take turns with all of it.
+    # The others run on one database each.
     **{
-        f"{name}-{database}": answers | in_turn(database, turn)
+        f"{name}-{database}": answers | answers_for(database, turn)
         for (turn, (name, answers)), database in zip(
             enumerate(SHAPES.items()), cycle(STORES), strict=False
         )
     },
-    # What is different at Neon is how one asks.
+    # Neon differs in connections and statements only.
     "shop-neon": {"starter": "shop", "database": "neon", "primary_key": "uuid4"},
     "hostile-neon": model("hostile") | {"database": "neon", "primary_key": "integer"},
     **{label(triple): _of_triple(triple) for triple in TRIPLES},
@@ -62,10 +62,10 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 SMOKE = [label(DEFAULT), "blank-sqlite"]
 
-# What pytest says last when nothing failed, was skipped, was expected to fail or warned.
+# The last line of pytest if no test failed, was skipped, was expected to fail or warned.
 ALL_PASSED = re.compile(r"=* ?\d+ passed in [\d.]+s(?: \(\d+:\d\d:\d\d\))? ?=*")
 
-# Longer than any of them takes on a slow machine.
+# More than any project needs on a slow machine.
 SECONDS = 600
 
 
@@ -80,15 +80,15 @@ SECONDS = 600
 def test_a_project_passes_its_own_tests(
     answers: dict[str, Any], workshop: Workshop, python: Path
 ) -> None:
-    room = workshop.room("run")
-    project, home, temporary = room / "project", room / "home", room / "tmp"
+    folder = workshop.new_folder("run")
+    project, home, temporary = folder / "project", folder / "home", folder / "tmp"
     shutil.copytree(workshop.render(**answers), project)
     home.mkdir()
     temporary.mkdir()
     done = subprocess.run(
         [python, "-m", "pytest", "--tb=short"],
         cwd=project,
-        env=_surroundings(python, project, home, temporary),
+        env=_environment(python, project, home, temporary),
         capture_output=True,
         text=True,
         check=False,
@@ -97,10 +97,10 @@ def test_a_project_passes_its_own_tests(
     lines = (done.stdout + done.stderr).rstrip().splitlines()
     if done.returncode != 0 or not ALL_PASSED.fullmatch(done.stdout.rstrip().splitlines()[-1]):
         pytest.fail("\n".join(lines[-150:]), pytrace=False)
-    assert _processes_below(room) == []
-    assert _left_in(temporary) == []
+    assert _remaining_processes(folder) == []
+    assert _remaining_files(temporary) == []
     assert [*home.iterdir()] == []
-    shutil.rmtree(room)
+    shutil.rmtree(folder)
 
 
 @pytest.mark.run
@@ -111,8 +111,8 @@ def test_a_project_passes_its_own_tests(
 def test_a_project_is_imported_with_its_runtime_dependencies_only(
     database: str, sessions: str, workshop: Workshop
 ) -> None:
-    """Where it is deployed, nobody installs what it is developed with."""
-    project = workshop.render(**in_turn(database, 0), sessions=sessions)
+    """A deployment does not install development dependencies."""
+    project = workshop.render(**answers_for(database, 0), sessions=sessions)
     python = workshop.python(f"runtime-{database}-{sessions}", [project], development=False)
     modules = ["acme.cli", "acme.api.app", "acme.models", "acme.repositories", "acme.schemas"]
     modules += ["acme.database.sync_sessions"] if sessions == "both" else []
@@ -123,8 +123,8 @@ def test_a_project_is_imported_with_its_runtime_dependencies_only(
     )
 
 
-def _surroundings(python: Path, project: Path, home: Path, temporary: Path) -> dict[str, str]:
-    """An environment of nobody's: no setting of the caller reaches the project."""
+def _environment(python: Path, project: Path, home: Path, temporary: Path) -> dict[str, str]:
+    """Return a clean environment, so that no setting of the developer affects the project."""
     return {
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(project / "src"),
@@ -134,8 +134,8 @@ def _surroundings(python: Path, project: Path, home: Path, temporary: Path) -> d
     }
 
 
-def _left_in(temporary: Path) -> list[Path]:
-    """What is there but for the folders of pytest, which it empties and does not remove."""
+def _remaining_files(temporary: Path) -> list[Path]:
+    """Return what remains, except pytest's folders, which it empties and does not remove."""
     return [
         path
         for path in temporary.rglob("*")
@@ -143,8 +143,8 @@ def _left_in(temporary: Path) -> list[Path]:
     ]
 
 
-def _processes_below(folder: Path) -> list[str]:
-    """The processes that still work there, after a moment to end."""
+def _remaining_processes(folder: Path) -> list[str]:
+    """Return the processes that use the folder and do not end within five seconds."""
     deadline = time.monotonic() + 5
     while True:
         left = [

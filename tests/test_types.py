@@ -1,4 +1,4 @@
-"""What comes out is typed: `mypy --strict`, as the project configures it, has nothing to say."""
+"""Generated code is typed: `mypy --strict`, as the project configures it, reports no error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.oracle import CHOICES, SESSIONS, TRIPLES, in_turn, label
+from tests.oracle import CHOICES, SESSIONS, TRIPLES, answers_for, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, model
 
 STORES = ["postgresql", "mysql", "sqlite", "mongodb"]
@@ -18,8 +18,8 @@ SHAPES = {name: model(name) for name in REALISTIC} | {
     name: {"starter": name} for name in ("blog", "chinook", "saas", "shop")
 }
 
-# The kind of key is typed alike with either kind of sessions, and so is each ORM on every database:
-# they take turns.
+# Types of keys do not depend on the kind of sessions, and those of an ORM not on the database, so
+# the combinations alternate.
 PROJECTS: dict[str, dict[str, Any]] = {
     **{
         label(triple): triple
@@ -29,23 +29,23 @@ PROJECTS: dict[str, dict[str, Any]] = {
     **{
         f"{name}-{database}": model(name) | place | {"sessions": SESSIONS[place["orm"]][-1]}
         for turn, (name, database) in enumerate(product(TRICKY, STORES))
-        for place in [in_turn(database, turn + turn // len(STORES))]
+        for place in [answers_for(database, turn + turn // len(STORES))]
     },
     **{
-        f"{name}-{database}": answers | in_turn(database, turn)
+        f"{name}-{database}": answers | answers_for(database, turn)
         for (turn, (name, answers)), database in zip(
             enumerate(SHAPES.items(), 1), cycle(CHOICES["database"]), strict=False
         )
     },
-    # Where nobody owns anything, a key stands for anybody.
+    # Without owned entities, the principal's key has another type.
     "unowned-mongodb": {"starter": "chinook", "orm": "beanie", "primary_key": "objectid"},
 }
 
 
 @pytest.mark.parametrize("answers", PROJECTS.values(), ids=[*PROJECTS])
-def test_types_agree(answers: dict[str, Any], workshop: Workshop, python: Path) -> None:
-    # Libraries are read once for all projects that one process checks.
-    cache = workshop.drawer(f"mypy-{workshop.worker}")
+def test_a_project_type_checks(answers: dict[str, Any], workshop: Workshop, python: Path) -> None:
+    # A process type-checks libraries once for all its projects.
+    cache = workshop.shared_folder(f"mypy-{workshop.worker}")
     done = subprocess.run(
         [python, "-m", "mypy", "--cache-dir", cache],
         cwd=workshop.render(**answers),

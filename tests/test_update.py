@@ -214,8 +214,8 @@ def test_a_newer_template_gives_what_a_fresh_copy_gives_plus_the_edits(
 
     edit(
         template / "flavours/sqlalchemy/schema_base.py.jinja",
-        '"""A record, as it is answered."""',
-        '"""A record, as a client is answered."""',
+        '"""A record in a response."""',
+        '"""A record that a client receives."""',
     )
     repository = template / "flavours/sqlalchemy/repository.py.jinja"
     edit(repository, "The repository of ", "How to reach ")
@@ -226,7 +226,7 @@ def test_a_newer_template_gives_what_a_fresh_copy_gives_plus_the_edits(
 
     after = files(project)
     assert_no_conflict(project)
-    assert "as a client is answered" in after["src/acme/schemas/base.py"]
+    assert "that a client receives" in after["src/acme/schemas/base.py"]
     assert after["src/acme/repositories/task.py"].startswith('"""How to reach tasks."""')
     for path, text in edits.items():
         assert text in after[path], path

@@ -1,10 +1,10 @@
-"""What is tried of a generated project, in one process of its own: its migrations and its records.
+"""Test the migrations and records of a generated project, in a separate process.
 
     python trial.py SERVER COUNTS
 
-It runs in the project's folder. SERVER is the URL of a PostgreSQL or of a MongoDB, or of a SQLite
-file that is not there yet; COUNTS says in JSON how many records of each entity to make up. Prints
-nothing when all is right.
+Run it in the project's folder. SERVER is the URL of a PostgreSQL or MongoDB server, or of a SQLite
+file that does not exist yet; COUNTS is JSON with the number of records to generate for each entity.
+Prints nothing on success.
 """
 
 from __future__ import annotations
@@ -22,24 +22,26 @@ from faker import Faker
 
 
 def module(name: str) -> Any:
-    """A module of the project."""
+    """Return a module of the project."""
     return importlib.import_module(f"{PACKAGE}.{name}")
 
 
-# What has to be known of the store is beside this file.
+# The module beside this file that is specific to tables or documents.
 IS_SQL = Path("src", PACKAGE, "database", "constraints.py").exists()
 STORE: Any = importlib.import_module("trial_tables" if IS_SQL else "trial_documents")
 
 
 async def fill(url: Any, counts: dict[str, int]) -> None:
-    """One record of each entity by itself, read back; then as many as there may be."""
+    """Create and read one record of each entity, then the others."""
     database = module("database").Database(module("settings").DatabaseSettings(database_url=url))
     try:
         fake = Faker()
         fake.seed_instance(1)
         for sample in module("development.sample_data").SAMPLES:
             await create_one(database, fake, sample)
-        await module("development.seeding").seed(database, {name: count - 1 for name, count in counts.items()})
+        await module("development.seeding").seed(
+            database, {name: count - 1 for name, count in counts.items()}
+        )
         for sample in module("development.sample_data").SAMPLES:
             await read_all(database, sample, counts[sample.name])
     finally:
@@ -47,23 +49,23 @@ async def fill(url: Any, counts: dict[str, int]) -> None:
 
 
 async def create_one(database: Any, fake: Any, sample: Any) -> None:
-    """What is created is what was sent; what is read is what was created."""
+    """Check that a created record has the values sent, and is read as it was created."""
     maker = module("development.seeding").Maker(fake, sample)
-    await maker.look_around(database)
+    await maker.load_existing(database)
     [[owner, [data]]] = maker.make(1).items()
     async with database.transaction() as session:
         created = await sample.open(session, owner).create(data)
-        before = STORE.everything(module, created)
+        before = STORE.stored_values(module, created)
     for name in data.model_dump():
         assert before[name] == getattr(data, name)
     async with database.reading() as session:
         record = await sample.open(session, owner).get(created.id)
-    assert STORE.everything(module, record) == before
-    answer(sample, record)
+    assert STORE.stored_values(module, record) == before
+    serialize(sample, record)
 
 
 async def read_all(database: Any, sample: Any, count: int) -> None:
-    """Every record can be read and answered."""
+    """Check that every record can be read and returned."""
     owners = {None}
     found = 0
     async with database.reading() as session:
@@ -75,18 +77,18 @@ async def read_all(database: Any, sample: Any, count: int) -> None:
             assert await records.count() == len(page.items)
             found += len(page.items)
             for record in page.items:
-                answer(sample, record)
+                serialize(sample, record)
     assert found == count, (sample.name, found, count)
 
 
-def answer(sample: Any, record: Any) -> None:
-    """Write the record as it is answered."""
+def serialize(sample: Any, record: Any) -> None:
+    """Serialize the record with its response schema."""
     schema = getattr(module("schemas"), f"{sample.name}Response")
     json.loads(schema.model_validate(record).model_dump_json())
 
 
 def main(server: str, counts: dict[str, int]) -> None:
-    """Try the project on a new database."""
+    """Test the project on a new database."""
     with STORE.new_database(module("settings").parse_url(server)) as url:
         STORE.migrate(module, url)
         asyncio.run(fill(url, counts))

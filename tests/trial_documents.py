@@ -1,4 +1,4 @@
-"""What `trial.py` has to know of a project with documents."""
+"""The part of `trial.py` for projects with documents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Module = Callable[[str], Any]
 
 @contextmanager
 def new_database(server: Any) -> Iterator[Any]:
-    """A database of the server."""
+    """Create a database on the server, and drop it afterwards."""
     name = f"trial_{secrets.token_hex(8)}"
     try:
         yield server.set(database=name)
@@ -24,7 +24,7 @@ def new_database(server: Any) -> Iterator[Any]:
 
 
 def migrate(module: Module, url: Any) -> None:
-    """Up, down and up again, and see each time that what is there is what the models say."""
+    """Upgrade, downgrade, upgrade, and check that the database matches the models each time."""
     commands, collection_of = module("migrating.commands"), module("database.mapping").collection_of
     expected = {collection_of(model) for model in module("models").DOCUMENTS}
     commands.upgrade(url)
@@ -36,14 +36,14 @@ def migrate(module: Module, url: Any) -> None:
     commands.check(url)
 
 
-def everything(module: Module, document: Any) -> dict[str, Any]:
-    """The value of every field that is stored."""
+def stored_values(module: Module, document: Any) -> dict[str, Any]:
+    """Return the value of every stored field."""
     names = module("database.mapping").fields_of(type(document))
     return {name: getattr(document, name) for name in names}
 
 
 async def values(session: Any, model: Any, field: str) -> set[Any]:
-    """The values in a field."""
+    """Return the distinct values of a field."""
     return set(await session.run(lambda on: on.of(model).distinct(field, session=on.session)))
 
 

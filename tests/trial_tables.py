@@ -1,4 +1,4 @@
-"""What `trial.py` has to know of a project with tables."""
+"""The part of `trial.py` for projects with tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Module = Callable[[str], Any]
 
 @contextmanager
 def new_database(server: URL) -> Iterator[URL]:
-    """A database of a PostgreSQL; a SQLite file is one."""
+    """Create a database on the server, and drop it afterwards; a SQLite file is used as it is."""
     if server.get_backend_name() == "sqlite":
         yield server
         return
@@ -33,7 +33,7 @@ def new_database(server: URL) -> Iterator[URL]:
 
 
 def migrate(module: Module, url: URL) -> None:
-    """Up, down and up again, and see each time that what is there is what the models say."""
+    """Upgrade, downgrade, upgrade, and check that the database matches the models each time."""
     config = Config(
         toml_file=Path("pyproject.toml"), stdout=io.StringIO(), attributes={"database_url": url}
     )
@@ -47,19 +47,19 @@ def migrate(module: Module, url: URL) -> None:
     command.check(config)
 
 
-def everything(_: Module, row: Any) -> dict[str, Any]:
-    """The value of every column that is read with a row."""
+def stored_values(_: Module, row: Any) -> dict[str, Any]:
+    """Return the value of every column that is loaded with a row."""
     columns = [column for column in row.__mapper__.column_attrs if not column.deferred]
     return {column.key: getattr(row, column.key) for column in columns}
 
 
 async def values(session: Any, model: Any, column: str) -> set[Any]:
-    """The values in a column."""
+    """Return the distinct values of a column."""
     return set(await session.scalars(select(getattr(model, column))))
 
 
 async def _run(url: URL, statement: str) -> None:
-    """Run a statement that cannot be in a transaction."""
+    """Run a statement that cannot run in a transaction."""
     engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.execute(text(statement))
@@ -67,7 +67,7 @@ async def _run(url: URL, statement: str) -> None:
 
 
 async def _tables(url: URL) -> set[str]:
-    """The tables that a database has."""
+    """Return the names of the tables in a database."""
     engine = create_async_engine(url)
     async with engine.connect() as connection:
         names = await connection.run_sync(lambda each: inspect(each).get_table_names())

@@ -1,4 +1,4 @@
-"""docs/types.md, written from the tables that the templates use.
+"""Generate docs/types.md from the tables that the templates use.
 
 uv run python -m tests.types_document
 """
@@ -15,7 +15,7 @@ DOCUMENT = ROOT / "docs" / "types.md"
 
 
 def render() -> str:
-    """What the document has to say."""
+    """Return the text of the document."""
     questions = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
     jinja = SandboxedEnvironment(
         loader=FileSystemLoader(ROOT),

@@ -1,4 +1,4 @@
-"""What the first migration of a project tells MongoDB to refuse."""
+"""The validators in the first migration of a MongoDB project."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ Properties = dict[str, dict[str, Any]]
 
 
 def properties(project: Mapping[str, str]) -> dict[str, Properties]:
-    """What is asked of each field, of each collection of a project of `{path: text}`."""
+    """Return the rules of each field by collection, for a project of `{path: text}`."""
     [migration] = [text for path, text in project.items() if path.startswith("migrations/versions")]
     return {
-        _value(call.args[1]): dict(_asked(call))
+        _value(call.args[1]): dict(_rules(call))
         for call in ast.walk(ast.parse(migration))
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "create_collection"
     }
 
 
-def types(asked: Mapping[str, Any]) -> set[str]:
-    """The BSON types that a field may have, beside null; none where it may have any."""
-    if "enum" in asked:
+def types(rules: Mapping[str, Any]) -> set[str]:
+    """Return the BSON types of a field other than null; an empty set if any type is valid."""
+    if "enum" in rules:
         return {"string"}
-    named = asked.get("bsonType", [])
+    named = rules.get("bsonType", [])
     return {*([named] if isinstance(named, str) else named)} - {"null"}
 
 
-def _asked(call: ast.Call) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rules(call: ast.Call) -> Iterator[tuple[str, dict[str, Any]]]:
     for found in ast.walk(call):
         if isinstance(found, ast.Dict):
             for name, value in zip(found.keys, found.values, strict=True):
@@ -41,7 +41,7 @@ def _asked(call: ast.Call) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _value(node: ast.expr) -> Any:
-    """A literal; of what is made by a call, such as a Decimal128, its text."""
+    """Return a literal; for a call such as Decimal128, its argument."""
     match node:
         case ast.Dict():
             pairs = zip(node.keys, node.values, strict=True)

@@ -1,6 +1,6 @@
-"""Where the tests work: the template as it is in the working tree, and what was made from it.
+"""The folder of a test session: a copy of the template and the projects rendered from it.
 
-One session has one workshop. Its processes share it, so nothing in it is made twice.
+All processes of a session share one workshop, so everything in it is created once.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ from jinja2.bccache import Bucket
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ("copier.yml", "data_model", "flavours", "hooks", "template")
 MODELS = ROOT / "tests" / "data_model" / "models"
-# Those of the tests' own making, which every kind of test reads; and those that are shaped like
-# well-known schemas, to see that they can be said.
+# Models written for edge cases, which every kind of test uses; and models shaped like well-known
+# schemas, which verify that the language can express them.
 TRICKY = ["hostile", "odd", "organisation", "types", "embedded"]
 REALISTIC = ["campus", "forum", "rental", "traders"]
 
 
 def model(name: str) -> dict[str, Any]:
-    """The answers in one of the data files of the tests."""
+    """Return the answers in a data file of the tests."""
     answers: dict[str, Any] = yaml.safe_load((MODELS / f"{name}.yml").read_text("utf-8"))
     return answers
 
 
 def copy(template: Path, project: Path, **answers: Any) -> None:
-    """What `copier copy --defaults` does, without trust."""
+    """Run `copier copy --defaults`, without trust."""
     copier.run_copy(str(template), project, data=answers, defaults=True, unsafe=False, quiet=True)
 
 
 def new_workshop() -> Path:
-    """A folder that PostgreSQL can reach when root's server runs as `nobody`."""
+    """Create a folder that PostgreSQL can access when root starts it as another user."""
     folder = Path(tempfile.mkdtemp(prefix="groundwork-"))
     folder.chmod(0o711)
     return folder
 
 
 class Workshop:
-    """The folder of one session."""
+    """The folder of one test session."""
 
     def __init__(self, folder: Path, worker: str) -> None:
         self.folder = folder
         self.worker = worker
 
     def template(self) -> Path:
-        """The template: what git tracks or would track, so that nobody's caches are in it."""
+        """Return a copy of the template, without the files that git ignores."""
         template = self.folder / "template"
         with self._lock(template):
             if not template.exists():
@@ -68,9 +68,9 @@ class Workshop:
         return template
 
     def render(self, **answers: Any) -> Path:
-        """A project of these answers. It is everybody's: copy it before changing anything."""
-        said = json.dumps(answers, default=str)
-        project = self.folder / "projects" / hashlib.sha256(said.encode()).hexdigest()[:16]
+        """Return the project of these answers. Tests share it: copy it before changing it."""
+        key = json.dumps(answers, default=str)
+        project = self.folder / "projects" / hashlib.sha256(key.encode()).hexdigest()[:16]
         template = self.template()
         with self._lock(project):
             if not project.exists():
@@ -80,9 +80,9 @@ class Workshop:
         return project
 
     def python(self, name: str, projects: list[Path], *, development: bool = True) -> Path:
-        """A Python that has what any of the projects depends on.
+        """Return a Python with the dependencies of all these projects.
 
-        The first call decides what is in the environment of this name.
+        The first call determines the contents of the environment with this name.
         """
         environment = self.folder / name
         python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -94,14 +94,14 @@ class Workshop:
                 (environment / "complete").touch()
         return python
 
-    def drawer(self, name: str) -> Path:
-        """A folder that everybody uses."""
+    def shared_folder(self, name: str) -> Path:
+        """Return the folder of this name, which all tests share."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         return folder
 
-    def room(self, name: str) -> Path:
-        """A new folder for one test."""
+    def new_folder(self, name: str) -> Path:
+        """Create a folder for one test."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
 
     def _lock(self, path: Path) -> FileLock:
@@ -110,7 +110,7 @@ class Workshop:
 
 
 class CompiledTemplates(FileSystemBytecodeCache):
-    """Knows a template by its name and its text, wherever a copy of it is."""
+    """Identify a template by its name and text, independently of its location."""
 
     def get_bucket(
         self, environment: Environment, name: str, filename: str | None, source: str
@@ -120,7 +120,7 @@ class CompiledTemplates(FileSystemBytecodeCache):
 
 
 def copy_template(destination: Path) -> None:
-    """Copy the template's files, committed or not."""
+    """Copy the files of the template, committed or not."""
     listed = subprocess.check_output(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TEMPLATE],
         cwd=ROOT,
@@ -133,14 +133,14 @@ def copy_template(destination: Path) -> None:
 
 
 def dependencies(project: Path, development: bool) -> list[str]:
-    """What the project needs to run and, if asked for, to be developed."""
+    """Return the runtime dependencies of a project, and optionally those for development."""
     content = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
     needed: list[str] = content["project"]["dependencies"]
     return needed + content["dependency-groups"]["dev"] if development else needed
 
 
 def files(project: Path) -> dict[str, str]:
-    """The text of every file of a project, by its path."""
+    """Return the text of every file of a project by its path."""
     return {
         path.relative_to(project).as_posix(): path.read_text("utf-8")
         for path in sorted(project.rglob("*"))

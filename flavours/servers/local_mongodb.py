@@ -1,15 +1,15 @@
-"""A private MongoDB for development and for this project's own tests.
+"""A private MongoDB server for development and for the project's tests.
 
-    with LocalMongoDB() as server:  # throw-away: fast, and gone afterwards
+    with LocalMongoDB() as server:  # temporary: fast, and removed afterwards
         client = AsyncMongoClient(server.url)
 
-`python -m {{ package }}.development.local_mongodb [FOLDER]` runs one until Ctrl-C; with a folder, its data stays there.
+`python -m {{ package }}.development.local_mongodb [FOLDER]` runs one until Ctrl-C; a folder keeps its data.
 
-It is a replica set of one member, as transactions ask for. Its member is known by address, which
-changes with the port: whoever goes there by another way, a proxy, adds `directConnection=true`.
+It is a single-member replica set, as transactions require one. Clients connect to the address of
+the member, which changes with the port: to connect through a proxy, add `directConnection=true`.
 
-Root's server runs as `nobody`. Where `nobody` cannot reach the program, as below /root, it is
-copied, once a version, to `mongod-HASH` in the temporary folder.
+If you are root, the server runs as the user `nobody`. If that user cannot access the program, such
+as below /root, it is copied to `mongod-HASH` in the temporary folder, once per version.
 """
 
 import hashlib
@@ -45,14 +45,14 @@ REPLICA_SET = "local"
 
 _PARAMETERS = {
     "diagnosticDataCollectionEnabled": "false",
-    # Without a password, nobody comes in: not even first, to make the first user.
+    # A password is required even to create the first user.
     "enableLocalhostAuthBypass": "false",
-    # No other member is there that clients could be sent to before the end.
+    # There is no other member to hand over to at shutdown.
     "shutdownTimeoutMillisForSignaledShutdown": "0",
 }
-# Journals of 10 MB, made when they are needed; by default, three of 100 MB are made at once.
+# Journal files of 10 MB, created on demand; the default is three of 100 MB in advance.
 _STORAGE = ["log=(file_max=10MB,prealloc=false)"]
-# The journal survives a crash of the server as ever; checkpoints are left to the system.
+# The journal still survives a crash of the server; checkpoints are not synced to disk.
 _NOT_DURABLE = ["checkpoint_sync=false"]
 
 _NOT_YET_INITIALIZED = 94
@@ -62,7 +62,7 @@ Client = MongoClient[dict[str, Any]]
 
 class _Process(ServerProcess):
     product, prefix = "MongoDB", "mongodb"
-    farewells = (signal.SIGTERM,)
+    stop_signals = (signal.SIGTERM,)
     transient = "Address already in use", "DBPathInUse"
 
     def url(self, port: int) -> str:
@@ -73,12 +73,12 @@ class _Process(ServerProcess):
         return []
 
     def prepare(self) -> None:
-        """Do nothing: what a new server has to know is said to it when it runs."""
+        """Do nothing: `_ensure_ready` configures the server once it runs."""
 
     def command(self, port: int) -> list[str | Path]:
         storage = ",".join([*_STORAGE, *([] if self.durable else _NOT_DURABLE)])
         options = [f"--port={port}", "--bind_ip=127.0.0.1", f"--dbpath={self.home / 'data'}"]
-        # Members of the set know each other by this key; it is one of the password's letters.
+        # The members of the set share this key; the password serves as one.
         options += [f"--replSet={REPLICA_SET}", f"--keyFile={self.home / 'password'}"]
         options += ["--wiredTigerCacheSizeGB=0.25", "--oplogSize=64"]
         options += [f"--wiredTigerEngineConfigString={storage}"]
@@ -94,70 +94,70 @@ class _Process(ServerProcess):
         return "Waiting for connections" in super().log()
 
     def log(self) -> str:
-        """Return what the server complained of since its last start; most of its log is no news."""
+        """Return the errors in the server's log since its last start, or all of it if none."""
         log = super().log()
-        return "\n".join(_complaints(log)) or log
+        return "\n".join(_errors_in(log)) or log
 
 
 class LocalMongoDB(LocalServer):
-    """One MongoDB on 127.0.0.1.
+    """A MongoDB server on 127.0.0.1.
 
-    Settings are parameters, as in `{"notablescan": "true"}`; with dashes, they are options of the
-    program, as in `{"--maxConns": "9"}`.
+    Settings are server parameters, as in `{"notablescan": "true"}`, or with dashes, command-line
+    options, as in `{"--maxConns": "9"}`.
     """
 
     process = _Process
 
     @staticmethod
     def find_programs() -> dict[str, str]:
-        """Return where `mongod` is: the machine's, else the wheel's.
+        """Return the path of `mongod`, preferably that of the system, else of the wheel.
 
-        Raises LocalServerError if it is nowhere.
+        Raises LocalServerError if it is missing.
         """
-        if mongod := shutil.which("mongod") or next(_of_wheel(), None):
+        if mongod := shutil.which("mongod") or next(_find_in_wheel(), None):
             return {"mongod": mongod}
         raise LocalServerError(
-            "No MongoDB on this machine: run `uv sync`, whose dev group brings one, or set "
-            "TEST_MONGODB_URI (tests) or DATABASE_URL (application) to a server that you have."
+            "MongoDB is not installed: run `uv sync`, whose dev group includes it, or set "
+            "TEST_MONGODB_URI (tests) or DATABASE_URL (application) to an existing server."
         )
 
     def restart(self) -> None:
-        """Start the server again on the same port and data, and return when it takes writes.
+        """Restart the server on the same port and data, and wait until it accepts writes.
 
-        Raises LocalServerError if it does not come up.
+        Raises LocalServerError if it does not start.
         """
         super().restart()
-        _settle(self.url)
+        _ensure_ready(self.url)
 
 
-def _of_wheel() -> Iterator[str]:
-    # Found from the outer package: to look for the inner one would run the outer one's code.
+def _find_in_wheel() -> Iterator[str]:
+    # Found through the outer package: looking up the inner one would import the outer one.
     wheel = importlib.util.find_spec("fiftyone")
     for folder in (wheel and wheel.submodule_search_locations) or ():
         if mongod := shutil.which("mongod", path=Path(folder) / "db" / "bin"):
             yield mongod
 
 
-def _settle(url: str) -> None:
-    """See that the server is its set's only member, takes writes, and has a user."""
+def _ensure_ready(url: str) -> None:
+    """Ensure that the server is the only member of its set, accepts writes, and has a user."""
     parts = urlsplit(url)
     address, password = f"{parts.hostname}:{parts.port}", parts.password or ""
-    deadline, failure = time.monotonic() + START_SECONDS, "it takes no writes"
+    deadline, failure = time.monotonic() + START_SECONDS, "it does not accept writes"
     while time.monotonic() < deadline:
         try:
-            # A client for each attempt: one that came too early knows nothing of sessions.
-            with _come_as_member(address, password) as client:
-                if _takes_writes(client, address):
-                    _see_to_user(client, password)
+            # A new client for each attempt: one that connects too early does not support sessions.
+            with _connect_as_member(address, password) as client:
+                if _accepts_writes(client, address):
+                    _ensure_user(client, password)
                     return
         except PyMongoError as error:
             failure = str(error)
         time.sleep(0.01)
-    raise LocalServerError(f"MongoDB did not become a replica set: {failure}")
+    raise LocalServerError(f"MongoDB did not become a primary: {failure}")
 
 
-def _come_as_member(address: str, password: str) -> Client:
-    """Come as another member of the set would, by its key: there may be no user yet."""
+def _connect_as_member(address: str, password: str) -> Client:
+    """Connect with the key of the set, like another member: there may be no user yet."""
     return MongoClient(
         address,
         username="__system",
@@ -169,8 +169,8 @@ def _come_as_member(address: str, password: str) -> Client:
     )
 
 
-def _takes_writes(client: Client, member: str) -> bool:
-    """Whether the server takes writes; if it is not the set's one member, it is told so first."""
+def _accepts_writes(client: Client, member: str) -> bool:
+    """Whether the server accepts writes; if not, configure it as the only member of its set."""
     if client.admin.command("hello").get("isWritablePrimary"):
         return True
     try:
@@ -184,18 +184,18 @@ def _takes_writes(client: Client, member: str) -> bool:
     if config["members"][0]["host"] != member:
         config["members"][0]["host"] = member
         config["version"] += 1
-        # By force, as nobody is there to agree: no member is at the old address.
+        # By force, as a majority is unavailable: no member has the old address any more.
         client.admin.command("replSetReconfig", config, force=True)
     return False
 
 
-def _see_to_user(client: Client, password: str) -> None:
+def _ensure_user(client: Client, password: str) -> None:
     if not client.admin.command("usersInfo", USER)["users"]:
         client.admin.command("createUser", USER, pwd=password, roles=["root"])
 
 
-def _complaints(log: str) -> Iterator[str]:
-    """Yield what of a log is an error, in words; whatever is not of the log's form is one."""
+def _errors_in(log: str) -> Iterator[str]:
+    """Yield the text of each error in a log; lines that are not JSON are errors, too."""
     for line in log.splitlines():
         entry: Any = None
         with suppress(ValueError):
@@ -208,17 +208,17 @@ def _complaints(log: str) -> Iterator[str]:
             yield f"{entry['msg']}: {why.get('errmsg', why) if isinstance(why, dict) else why}"
 
 
-# --- Root only: the program within the reach of `nobody` ------------------------------------------
+# --- Root only: a program that the server's user can access ---------------------------------------
 
 
 def _reachable(program: Path) -> Path:
-    """Return the program, or a copy of it that `nobody` can run."""
+    """Return the program, or a copy of it that the server's user can run."""
     if is_reachable(program):
         return program
     with program.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     copy = temporary_folder() / f"mongod-{digest[:16]}"
-    if not copy.exists() or copy.lstat().st_uid != 0:  # somebody else's
+    if not copy.exists() or copy.lstat().st_uid != 0:  # another user's
         with tempfile.TemporaryDirectory(prefix="mongod-copy-", dir=copy.parent) as temporary:
             fresh = Path(temporary) / copy.name
             shutil.copyfile(program, fresh)

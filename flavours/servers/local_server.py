@@ -1,19 +1,19 @@
-"""What any private server needs: to be found, started, kept, restarted and never left behind.
+"""What all private servers share: finding, starting, restarting and reliably stopping them.
 
-Between you and the server stands a supervisor, a process in a session of its own. Nothing in your
-process could clean up after a SIGKILL of it; the supervisor watches a pipe from you and, however
-you ended, shuts the server down and removes a throw-away folder. If the supervisor itself is
-killed, that folder stays, and only Linux shuts the server down.
+A supervisor, a process in a separate session, runs the server. Your process cannot clean up after
+its own SIGKILL, so the supervisor watches a pipe from it: however your process ends, the supervisor
+shuts the server down and removes a temporary folder. If the supervisor itself is killed, that
+folder stays, and only Linux shuts the server down.
 
-A kept folder holds `data`, `password`, `log` (of the last start) and `lock`. To begin afresh, stop
-the server and delete the folder.
+A persistent folder holds `data`, `password`, `log` (of the last start) and `lock`. To start over,
+stop the server and delete the folder.
 
-Root's server runs as `nobody`. Only then, and only where `nobody` cannot reach the kept folder, as
-below /root, its data lives in a folder in /var/tmp, which `LOCATION` in the kept folder names.
-Delete that with the folder; beware that some systems clear /var/tmp of files unused for a month.
+If you are root, the server runs as the user `nobody`. If that user cannot access a persistent
+folder, such as one below /root, the data is in a folder in /var/tmp, whose path is in the file
+`LOCATION`. Delete both together. Some systems delete files in /var/tmp after a month without use.
 
-On Windows, which this was not tried on, the server is not shut down but terminated, and a kept one
-recovers at its next start.
+On Windows, which is untested, the server is terminated instead of shut down, and recovers at its
+next start.
 """
 
 import argparse
@@ -44,7 +44,7 @@ START_SECONDS = 30.0
 _RETRY_SECONDS = 5.0
 _STOP_SECONDS = 5.0
 
-# The folder that the package is imported from comes last, so that it shadows no other module.
+# The folder of the package comes last, so that it shadows no other module.
 _SUPERVISOR = f"""
 import importlib, sys
 sys.path.append({str(Path(__file__).resolve().parents[__name__.count(".")])!r})
@@ -53,16 +53,16 @@ importlib.import_module({__name__!r}).supervise(*sys.argv[1:])
 
 
 class LocalServerError(Exception):
-    """The local server could not be found, started or reached; the message says why."""
+    """The local server cannot be found, started or reached; the message gives the reason."""
 
 
 class LocalServer(ABC):
-    """One server on 127.0.0.1, which ends when this process does.
+    """A server on 127.0.0.1 that stops when this process ends.
 
     Args:
-        folder: Where the data stays between runs; without it, a temporary folder that goes at stop.
-        settings: Server settings, by name; they win over the defaults.
-        durable: Whether commits survive a power cut. By default, those in a kept folder do.
+        folder: Keeps the data between runs. By default, a temporary folder, removed on stop.
+        settings: Server settings by name; they override the defaults.
+        durable: Whether commits survive a power failure. By default, only with `folder`.
     """
 
     process: ClassVar[type["ServerProcess"]]
@@ -74,8 +74,8 @@ class LocalServer(ABC):
         settings: Mapping[str, str] | None = None,
         durable: bool | None = None,
     ) -> None:
-        """Describe the server; `start` starts it."""
-        self._order = {
+        """Configure the server; `start` starts it."""
+        self._config = {
             "folder": str(folder.resolve()) if folder else None,
             "settings": dict(settings or {}),
             "durable": folder is not None if durable is None else durable,
@@ -86,38 +86,38 @@ class LocalServer(ABC):
     @staticmethod
     @abstractmethod
     def find_programs() -> dict[str, str]:
-        """Return where the server's programs are, by name.
+        """Return the paths of the server's programs, by name.
 
-        Raises LocalServerError if one of them is nowhere; the message says how to get them.
+        Raises LocalServerError if a program is missing; the message says how to install it.
         """
 
     @property
     def url(self) -> str:
-        """The administrator's URL, with password. LocalServerError if the server is not started."""
+        """The administrator's URL, with password. Raises LocalServerError before `start`."""
         self._started()
         return self._url
 
     @property
     def pid(self) -> int:
-        """The server's process, for fault tests. LocalServerError if the server is not started."""
+        """The server's process id, for fault tests. Raises LocalServerError before `start`."""
         self._started()
         return self._pid
 
     def start(self) -> Self:
-        """Start the server and return when it accepts connections, a new one in about a second.
+        """Start the server and wait until it accepts connections: about a second for a new one.
 
-        Raises LocalServerError if its programs are not there, if it does not start, or if a server
-        is already running in the folder.
+        Raises LocalServerError if its programs are missing, if it does not start, or if a server is
+        already running in the folder.
         """
         if self._supervisor is not None:
             raise LocalServerError(
-                f"This {type(self).__name__} is started already; call stop() first."
+                f"This {type(self).__name__} is already started; call stop() first."
             )
-        order = json.dumps({"programs": self.find_programs(), **self._order})
+        config = json.dumps({"programs": self.find_programs(), **self._config})
         spec = sys.modules[type(self).__module__].__spec__
         assert spec
         self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", "-c", _SUPERVISOR, spec.name, type(self).__name__, order],
+            [sys.executable, "-I", "-c", _SUPERVISOR, spec.name, type(self).__name__, config],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -132,32 +132,32 @@ class LocalServer(ABC):
         return self
 
     def restart(self) -> None:
-        """Start the server again on the same port and data: after a crash, or to cut every client.
+        """Restart the server on the same port and data, after a crash or to disconnect all clients.
 
-        Raises LocalServerError if it does not come up.
+        Raises LocalServerError if it does not start.
         """
         supervisor = self._started()
         assert supervisor.stdin
         assert supervisor.stdout
-        with suppress(OSError):  # a supervisor that is gone does not answer either
+        with suppress(OSError):  # if the supervisor has ended, there is no response
             supervisor.stdin.write(b"start\n")
         line = supervisor.stdout.readline()
         if not line:
             raise LocalServerError(
                 f"The supervisor of the local {self.process.product} ended unexpectedly."
             )
-        answer = json.loads(line)
-        if "failed" in answer:
-            raise LocalServerError(answer["failed"])
-        self._url, self._pid = answer["url"], answer["pid"]
+        response = json.loads(line)
+        if "failed" in response:
+            raise LocalServerError(response["failed"])
+        self._url, self._pid = response["url"], response["pid"]
 
     def stop(self) -> None:
-        """Stop the server and wait for its end; do nothing if it is stopped."""
+        """Stop the server and wait until it has ended; do nothing if it is not started."""
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is None:
             return
         try:
-            # The end of the pipe is not enough: a child that this process forked may hold it open.
+            # Closing the pipe is not enough: a forked child of this process may hold it open.
             supervisor.communicate(b"stop\n", timeout=6 * _STOP_SECONDS)
         except subprocess.TimeoutExpired:
             supervisor.kill()
@@ -179,12 +179,12 @@ class LocalServer(ABC):
 
 
 def run(kind: type[LocalServer], module: str) -> None:
-    """Run a server until Ctrl-C, as `python -m {{ package }}.MODULE [FOLDER]`, and print its URL."""
+    """Run a server and print its URL, as `python -m {{ package }}.MODULE [FOLDER]`."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {{ package }}.{module}",
-        description=f"Run a {kind.process.product} until Ctrl-C, and print its URL.",
+        description=f"Run {kind.process.product} and print its URL. Press Ctrl-C to stop.",
     )
-    parser.add_argument("folder", nargs="?", type=Path, help="keeps the data (default: throw-away)")
+    parser.add_argument("folder", nargs="?", type=Path, help="data folder (default: temporary)")
     try:
         with kind(parser.parse_args().folder) as server:
             print(server.url, flush=True)
@@ -198,18 +198,18 @@ def run(kind: type[LocalServer], module: str) -> None:
 # --- The supervisor's process ---------------------------------------------------------------------
 
 
-def supervise(module: str, kind: str, order: str) -> None:
-    """Do what the parent says until it says stop or is gone.
+def supervise(module: str, kind: str, config: str) -> None:
+    """Run the parent's commands until it sends `stop` or ends.
 
-    Each `start` is answered by a line of JSON, `{"url": ..., "pid": ...}` or `{"failed": ...}`.
+    The response to `start` is a line of JSON, `{"url": ..., "pid": ...}` or `{"failed": ...}`.
     """
     parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    for name in ("SIGINT", "SIGHUP"):  # Ctrl-C: the application drains its connections first
+    for name in ("SIGINT", "SIGHUP"):  # at Ctrl-C, the application drains its connections first
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     server: ServerProcess = getattr(importlib.import_module(module), kind).process(
-        **json.loads(order)
+        **json.loads(config)
     )
     try:
         for command in _commands(parent):
@@ -217,7 +217,7 @@ def supervise(module: str, kind: str, order: str) -> None:
                 break
             server.reap()
             if command == "start":
-                with suppress(BrokenPipeError):  # the parent is gone, as _commands will find
+                with suppress(BrokenPipeError):  # the parent has ended, and so will _commands
                     os.write(1, json.dumps(server.start()).encode() + b"\n")
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -225,12 +225,12 @@ def supervise(module: str, kind: str, order: str) -> None:
 
 
 def _commands(parent: int) -> Iterator[str]:
-    """Yield the parent's lines, and "" twice a second; end when the parent is gone.
+    """Yield the parent's commands, and "" twice a second, until the parent has ended.
 
-    The end of the pipe tells that, and so does a change of our parent: a child that it forked may
-    hold the pipe open.
+    The pipe is then closed, unless a forked child of the parent holds it open: so check whether our
+    parent has changed as well.
     """
-    stdin = io.FileIO(0, closefd=False)  # unbuffered: select() does not see what a buffer holds
+    stdin = io.FileIO(0, closefd=False)  # unbuffered: select() does not see a buffer
     while os.getppid() == parent:
         if sys.platform != "win32" and not select.select([stdin], [], [], 0.5)[0]:
             yield ""
@@ -242,17 +242,17 @@ def _commands(parent: int) -> Iterator[str]:
 
 
 class ServerProcess(ABC):
-    """The server's process, and the folder that it works in: what is said in each server's way.
+    """The server's process and its working folder; the product-specific part is abstract.
 
-    `home` is the folder of `data`, `password` and `log`: that of the user, or one within reach.
+    `home` contains `data`, `password` and `log`: it is the given folder or its substitute.
     """
 
     product: ClassVar[str]
-    prefix: ClassVar[str]  # of the names of folders
-    # What ends the server, the most polite first, and what Linux sends when we are gone.
-    farewells: ClassVar[tuple[signal.Signals, ...]]
-    # What a log says when the reason passes by itself: a port taken since it was chosen, and the
-    # last children of a server that was killed.
+    prefix: ClassVar[str]  # of folder names
+    # Stop the server, the gentlest first; Linux sends that one if the supervisor is killed.
+    stop_signals: ClassVar[tuple[signal.Signals, ...]]
+    # Messages in the log of a start that is worth retrying: the chosen port was taken meanwhile, or
+    # child processes of a killed server are still running.
     transient: ClassVar[tuple[str, ...]]
 
     def __init__(
@@ -273,7 +273,7 @@ class ServerProcess(ABC):
 
     @property
     def password(self) -> str:
-        """The administrator's password, which is made with the data."""
+        """The administrator's password, which is generated with the data."""
         return (self.home / "password").read_text()
 
     @abstractmethod
@@ -282,14 +282,14 @@ class ServerProcess(ABC):
 
     @abstractmethod
     def creation(self, data: Path) -> list[str | Path]:
-        """Return the command that makes the data of a new server in the empty folder `data`.
+        """Return the command that creates the data of a new server in the empty folder `data`.
 
-        Nothing, if the server does that itself when it finds the folder empty.
+        An empty list if the server creates its data when it starts.
         """
 
     @abstractmethod
     def prepare(self) -> None:
-        """Do what has to be done once, before the server's first start on its data."""
+        """Prepare the data before the supervisor first starts the server."""
 
     @abstractmethod
     def command(self, port: int) -> list[str | Path]:
@@ -297,13 +297,13 @@ class ServerProcess(ABC):
 
     @abstractmethod
     def is_ready(self, pid: int) -> bool:
-        """Whether the server that runs as `pid` accepts connections."""
+        """Whether the server process `pid` accepts connections."""
 
     def start(self) -> dict[str, str | int]:
-        """Start the server, or start it again on its port, and return the answer to the parent."""
+        """Start the server, or restart it on its port, and return the response to the parent."""
         try:
             if not self._port:
-                self._take_folder()
+                self._prepare_folder()
             process = self._launch()
         except (LocalServerError, OSError, subprocess.SubprocessError) as error:
             return {"failed": str(error)}
@@ -312,21 +312,21 @@ class ServerProcess(ABC):
         return {"url": self.url(self._port), "pid": process.pid}
 
     def reap(self) -> None:
-        """Let the system forget a server that died."""
+        """Reap the process of a server that has ended."""
         if self._process:
             self._process.poll()
 
     def close(self) -> None:
-        """Stop the server, and remove a throw-away folder."""
+        """Stop the server, and remove a temporary folder."""
         self._stop()
         deadline = time.monotonic() + _STOP_SECONDS
-        # More than once: the children of a server that was killed still write for a moment.
+        # Repeatedly: child processes of a killed server may still be writing.
         while self._folder is None and self.home.exists() and time.monotonic() < deadline:
             shutil.rmtree(self.home, ignore_errors=True)
             time.sleep(0.02)
 
-    def _take_folder(self) -> None:
-        """Take the folder, and see that it has data which the server can reach."""
+    def _prepare_folder(self) -> None:
+        """Lock the folder, and create data in it that the server can access, if there is none."""
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(self._folder, self.product)
@@ -342,13 +342,13 @@ class ServerProcess(ABC):
         data.mkdir(mode=0o700)
         password.touch(mode=0o600)
         password.write_text(secrets.token_hex(16))
-        give(data)
-        give(password)
+        give_to_server(data)
+        give_to_server(password)
         if command := self.creation(data):
-            self._complete(command)
-        data.rename(self.home / "data")  # last: who is interrupted leaves no half of a server
+            self._run_creation(command)
+        data.rename(self.home / "data")  # last, so that an interrupted run leaves no partial data
 
-    def _complete(self, command: list[str | Path]) -> None:
+    def _run_creation(self, command: list[str | Path]) -> None:
         done = subprocess.run(
             command,
             stdout=subprocess.DEVNULL,
@@ -356,14 +356,14 @@ class ServerProcess(ABC):
             text=True,
             check=False,
             timeout=2 * START_SECONDS,
-            **self._surroundings(),
+            **self._process_options(),
         )
         if done.returncode != 0:
             program = Path(command[0]).name
             raise LocalServerError(f"{program} failed in {self.home}:\n{_last_lines(done.stderr)}")
 
     def _launch(self) -> "subprocess.Popen[bytes]":
-        """Run the server until it is ready, again if what kept it from that passes by itself."""
+        """Start the server, wait until it is ready, and retry transient failures."""
         self._stop()
         deadline = time.monotonic() + _RETRY_SECONDS
         while True:
@@ -379,7 +379,7 @@ class ServerProcess(ABC):
             time.sleep(0.1)
 
     def log(self) -> str:
-        """Return what the server has said since its last start."""
+        """Return the server's log since its last start."""
         return (self.home / "log").read_text(errors="replace")
 
     def _spawn(self, command: list[str | Path]) -> "subprocess.Popen[bytes]":
@@ -389,14 +389,14 @@ class ServerProcess(ABC):
                 command,
                 stdout=log,
                 stderr=log,
-                # The server holds the lock too: it stays taken until the last of us has ended.
+                # The server inherits the lock, and holds it even if the supervisor is killed.
                 pass_fds=() if self._lock is None else (self._lock,),
-                preexec_fn=_end_with_parent(self.farewells[0]),
-                **self._surroundings(),
+                preexec_fn=_stop_with_parent(self.stop_signals[0]),
+                **self._process_options(),
             )
 
-    def _surroundings(self) -> dict[str, Any]:
-        # LC_ALL: `transient` reads English, and on macOS servers refuse to run without a locale.
+    def _process_options(self) -> dict[str, Any]:
+        # LC_ALL: the messages in `transient` are English, and macOS servers need a locale.
         environment = {**os.environ, "LC_ALL": "C"}
         return {"stdin": subprocess.DEVNULL, "cwd": self.home, "env": environment, **account()}
 
@@ -410,10 +410,10 @@ class ServerProcess(ABC):
         return False
 
     def _stop(self) -> None:
-        """Shut the server down, less and less politely; at last by force."""
+        """Stop the server with each of its signals, then kill it."""
         if self._process is None or self._process.poll() is not None:
             return
-        for number in self.farewells if sys.platform != "win32" else ():
+        for number in self.stop_signals if sys.platform != "win32" else ():
             self._process.send_signal(number)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_SECONDS)
@@ -433,13 +433,13 @@ def _last_lines(text: str) -> str:
 
 
 def _lock(folder: Path, product: str) -> int | None:
-    """Take the folder for as long as we or our server live; LocalServerError if it is taken."""
+    """Lock the folder until we and the server end; LocalServerError if it is in use."""
     if sys.platform == "win32":
         return None
     import fcntl
 
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    # Patience first: the last user may have been killed, and its server is on its way out.
+    # Wait first: the last supervisor may have been killed while its server still shuts down.
     deadline = time.monotonic() + _RETRY_SECONDS / 2
     while time.monotonic() < deadline:
         with suppress(BlockingIOError):
@@ -447,49 +447,49 @@ def _lock(folder: Path, product: str) -> int | None:
             os.ftruncate(lock, 0)
             return lock
         time.sleep(0.05)
-    server = os.read(lock, 100).decode() or "about to start"
+    server = os.read(lock, 100).decode() or "starting"
     raise LocalServerError(
-        f"A {product} is already running in {folder} ({server}): stop it or use another folder."
+        f"A {product} is already running in {folder} ({server}): stop it, or use another folder."
     )
 
 
-def _end_with_parent(farewell: int) -> Callable[[], object] | None:
-    """Return what a child runs for Linux to shut it down when we are gone, even by SIGKILL."""
+def _stop_with_parent(stop_signal: int) -> Callable[[], object] | None:
+    """Return the `preexec_fn` that makes Linux send the signal to the child when we end."""
     if sys.platform != "linux":
         return None
     set_death_signal = 1  # PR_SET_PDEATHSIG, see prctl(2)
     prctl = ctypes.CDLL(None).prctl
     prctl.argtypes = [ctypes.c_int, ctypes.c_ulong]
-    return lambda: prctl(set_death_signal, farewell)
+    return lambda: prctl(set_death_signal, stop_signal)
 
 
-# --- Root only: a server that runs as `nobody`, and what is within its reach ----------------------
+# --- Root only: the user that the server runs as, and its access to files -------------------------
 
 
 def account() -> dict[str, Any]:
-    """Return what makes a child process `nobody`'s if we are root, else nothing."""
+    """Return the Popen options that run a child as an unprivileged user, if we are root."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return {}
     import pwd
 
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    user = pwd.getpwnam("nobody")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def give(path: Path) -> None:
-    """Make the path the server's, if that is not who we are."""
+def give_to_server(path: Path) -> None:
+    """Change the owner of the path to the server's user, if that is not ours."""
     if owner := account():
         shutil.chown(path, owner["user"], owner["group"])
 
 
 def is_reachable(path: Path) -> bool:
-    """Whether `nobody` gets to the path."""
+    """Whether the server's user can access the path."""
     steps = (path, *path.parents, *path.resolve().parents)
     return all(step.stat().st_mode & stat.S_IXOTH for step in steps)
 
 
 def temporary_folder() -> Path:
-    """Return the folder for temporary files, within the server's reach."""
+    """Return a folder for temporary files that the server's user can access."""
     folder = Path(tempfile.gettempdir())
     return folder if not account() or is_reachable(folder) else Path("/tmp")  # noqa: S108
 
@@ -502,10 +502,10 @@ def _new_folder(parent: Path, prefix: str) -> Path:
 
 
 def _reachable_home(folder: Path, prefix: str) -> Path:
-    """Return the folder, or the place in /var/tmp that stands in for it.
+    """Return the folder, or its substitute in /var/tmp if the server's user cannot access it.
 
-    That one's name has a hash of the folder's path, so that a copy of the folder gets a server of
-    its own, and a random part, so that the data does not come back after the folder was deleted.
+    The substitute's name contains a hash of the folder's path, so that a copied folder gets its own
+    data, and a random part, so that a folder that was deleted and created again starts empty.
     """
     note = folder / "LOCATION"
     prefix = f"{prefix}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}-"
@@ -515,6 +515,6 @@ def _reachable_home(folder: Path, prefix: str) -> Path:
             return home
     if is_reachable(folder):
         return folder
-    home = _new_folder(Path("/var/tmp"), prefix)  # noqa: S108 - mkdtemp makes it ours
+    home = _new_folder(Path("/var/tmp"), prefix)  # noqa: S108 - mkdtemp makes it private
     note.write_text(f"{home}\n")
     return home

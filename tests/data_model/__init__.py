@@ -1,1 +1,1 @@
-"""The data model: its language, names, validator and schema."""
+"""Tests of the data model: its language, names, validator and schema."""

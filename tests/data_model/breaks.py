@@ -1,4 +1,4 @@
-"""Ways to break a right model in one place, and the place that the report must then name."""
+"""Ways to break a valid model in one place, and the path that the error must have."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ Entities = dict[str, Any]
 
 @dataclass(frozen=True)
 class Break:
-    """One thing that is wrong."""
+    """A model with one error."""
 
-    #: What was done, in a word: the name of the rule that is broken.
+    #: The kind of error.
     kind: str
-    #: Where, as the report says it.
+    #: The path of the error in the report.
     place: str
-    #: The model with it.
+    #: The model with the error.
     entities: Entities
-    #: Whether an editor's schema can know it: it sees one place at a time.
+    #: Whether the JSON schema, which sees one place at a time, can find it.
     in_schema: bool
 
 
-# What to do where: the kind, the path to a mapping, a key in it and its new value; whether a schema
-# can know; and the place that the report names, where that is not the key.
+# A change: the kind of error, the path to a mapping, a key in it and its new value; whether the
+# schema can find it; and the path in the report, if it is not the key.
 Cut = tuple[str, tuple[Any, ...], Any, Any, bool] | tuple[str, tuple[Any, ...], Any, Any, bool, str]
 
-GONE = object()
+ABSENT = object()
 
 _NOT_TEXT: list[Any] = [1, True, None, [], {}]
 _NOT_A_FLAG: list[Any] = [1, "yes", None, []]
 
 
 def breaks_of(entities: Entities) -> st.SearchStrategy[Break]:
-    """Any way to break this model."""
+    """Draw any way to break this model."""
     cuts = [cut for find in FINDERS for cut in find(entities)]
     kinds = sorted({cut[0] for cut in cuts})
-    # First the kind: there are many more fields to misspell than circles to close.
+    # Draw the kind first, as some kinds have many more places than others.
     return st.sampled_from(kinds).flatmap(
         lambda kind: st.sampled_from([cut for cut in cuts if cut[0] == kind]).map(
-            lambda cut: _made(entities, cut)
+            lambda cut: _broken(entities, cut)
         )
     )
 
 
-def _made(entities: Entities, cut: Cut) -> Break:
+def _broken(entities: Entities, cut: Cut) -> Break:
     kind, path, key, value, in_schema, *rest = cut
     broken = copy.deepcopy(entities)
     parent: Any = broken
     for step in path:
         parent = parent.setdefault(step, {}) if isinstance(parent, dict) else parent[step]
-    if value is GONE:
+    if value is ABSENT:
         del parent[key]
         place = _path(path)
     else:
@@ -66,10 +66,10 @@ def _made(entities: Entities, cut: Cut) -> Break:
 
 
 def _path(steps: tuple[Any, ...]) -> str:
-    said = "entities"
+    path = "entities"
     for step in steps:
-        said += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return said
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path
 
 
 def _fields(entities: Entities) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -97,7 +97,7 @@ def _parts(entities: Entities, section: str) -> Iterator[tuple[tuple[Any, ...], 
 
 
 def unknown_keys(entities: Entities) -> Iterator[Cut]:
-    """Keys that nobody knows, wherever there are keys."""
+    """Unknown keys, in every mapping that has keys."""
     for name in entities:
         yield "unknown key", (name,), "feilds", {}, True
     for section in ("references", "many_to_many", "checks", "computed", "indexes"):
@@ -108,35 +108,35 @@ def unknown_keys(entities: Entities) -> Iterator[Cut]:
 
 
 def wrong_kinds(entities: Entities) -> Iterator[Cut]:
-    """Values of another kind: text that is none, flags that are numbers."""
+    """Values of the wrong type, such as a number for a flag."""
     for name, entity in _with_records(entities):
         for flag in ("soft_delete", "versioned"):
-            # Without it, its column is gone from the indexes, too.
+            # Disabling a flag would also remove its field from the indexes.
             if not entity.get(flag):
                 for value in _NOT_A_FLAG:
-                    yield "no flag", (name,), flag, value, True
+                    yield "not a flag", (name,), flag, value, True
         for value in (None, "x", 3, []):
-            yield "no mapping", (name,), "checks", value, True
+            yield "not a mapping", (name,), "checks", value, True
         for value in _NOT_TEXT:
-            yield "no text", (name,), "description", value, True
+            yield "not text", (name,), "description", value, True
     for path, _ in _fields(entities):
         for value in _NOT_A_FLAG:
-            yield "no flag", path, "immutable", value, True
+            yield "not a flag", path, "immutable", value, True
         for value in _NOT_TEXT:
-            yield "no text", path, "description", value, True
+            yield "not text", path, "description", value, True
     for path, reference in _parts(entities, "references"):
-        yield "no flag", path, "immutable", "yes", True
-        yield "no choice", path, "on_update", "set_null", True
+        yield "not a flag", path, "immutable", "yes", True
+        yield "invalid choice", path, "on_update", "set_null", True
         if not reference.get("optional"):
-            yield "null that cannot be", path, "on_delete", "set_null", False
+            yield "set_null of a required reference", path, "on_delete", "set_null", False
 
 
 def wrong_names(entities: Entities) -> Iterator[Cut]:
-    """Members that have no name, or one that is taken."""
+    """Members whose name is invalid or already used."""
     field = {"type": "boolean"}
     for name, entity in _with_records(entities):
         for member in ("Title", "two__scores", "class", "id", "registry", "model_x", "x" * 56):
-            yield "bad name", (name, "fields"), member, field, True
+            yield "invalid name", (name, "fields"), member, field, True
         for reference in entity.get("references", {}):
             at = _path((name, "references", reference))
             yield "taken name", (name, "fields"), f"{reference}_id", field, False, at
@@ -144,26 +144,26 @@ def wrong_names(entities: Entities) -> Iterator[Cut]:
             yield "taken name", (name, "fields"), "owner", field, False
         for member in ("Id", "class", "category_id"):
             reference = {"to": name, "optional": True}
-            yield "bad name", (name, "references"), member, reference, True
+            yield "invalid name", (name, "references"), member, reference, True
         for table in ("Task", "", "x" * 61, "alembic_version", "sqlite_x"):
-            yield "bad table", (name,), "table", table, True
+            yield "invalid table", (name,), "table", table, True
 
 
 def wrong_targets(entities: Entities) -> Iterator[Cut]:
-    """Relations to what is not there, or to what cannot be there first."""
+    """Relations to entities that do not exist, or that cannot be created first."""
     for section in ("references", "many_to_many"):
         for path, _ in _parts(entities, section):
-            yield "no entity", (*path,), "to", "Nobody", False
-            yield "no entity", (*path,), "to", 7, True
-            yield "no to", path, "to", GONE, True
+            yield "unknown entity", (*path,), "to", "Unknown", False
+            yield "unknown entity", (*path,), "to", 7, True
+            yield "missing to", path, "to", ABSENT, True
     for name, entity in _with_records(entities):
-        yield "no entity", (name, "references"), "mistaken", {"to": name}, False
+        yield "unknown entity", (name, "references"), "mistaken", {"to": name}, False
         if "owned_by" not in entity:
-            yield "no owner", (name,), "owned_by", name, False
+            yield "invalid owner", (name,), "owned_by", name, False
 
 
 def wrong_types(entities: Entities) -> Iterator[Cut]:
-    """Types that are none, and options that a type does not take or cannot do without."""
+    """Missing options, and options that a type does not support."""
     for path, field in _fields(entities):
         kind = field["type"]
         for option in {
@@ -172,7 +172,7 @@ def wrong_types(entities: Entities) -> Iterator[Cut]:
             "array": ("of",),
             "embedded": ("of",),
         }.get(kind, ()):
-            yield "missing option", path, option, GONE, True
+            yield "missing option", path, option, ABSENT, True
         for option, value, takers in _OPTIONS:
             if kind not in takers:
                 yield "option of another type", path, option, value, True
@@ -195,8 +195,8 @@ _OPTIONS: list[tuple[str, Any, tuple[str, ...]]] = [
 
 
 def wrong_bounds(entities: Entities) -> Iterator[Cut]:
-    """Numbers out of range, and bounds that leave nothing."""
-    # A condition would name a value that a field no longer has.
+    """Numbers out of range, and bounds that no value satisfies."""
+    # A condition could contain a value that the field no longer allows.
     conditions = {
         name for _, index in _parts(entities, "indexes") for name in index.get("where", {})
     }
@@ -210,17 +210,17 @@ def wrong_bounds(entities: Entities) -> Iterator[Cut]:
             yield "empty range", path[:-1], path[-1], empty, False, _path((*path, "le"))
             if not {"gt", "ge"} & set(field):
                 for value in ("1", None, True):
-                    yield "no number", path, "gt", value, True
+                    yield "not a number", path, "gt", value, True
         if kind == "integer" and "lt" not in field and "default" not in field:
             yield "beyond the type", path, "le", 2**31, False
         if kind == "decimal":
             for digits in (39, "9", 1.5):
-                yield "bad digits", path, "precision", digits, True
+                yield "invalid digits", path, "precision", digits, True
         if kind in LENGTHS and not {"min_length", "default"} & set(field) | {path[-1]} & conditions:
-            yield "bad length", path, "max_length", 0, True
+            yield "invalid length", path, "max_length", 0, True
         if kind in ("string", "text"):
             for value in ("[a", "(a", "a\\", "*a", ""):
-                yield "bad pattern", path, "pattern", value, value == ""
+                yield "invalid pattern", path, "pattern", value, value == ""
 
 
 _MISFITS: dict[str, list[Any]] = {
@@ -235,7 +235,7 @@ _MISFITS: dict[str, list[Any]] = {
     "uuid": ["x", 5],
     "string": [5, True, "a\x00"],
     "text": [5, True],
-    "email": ["nobody", 5],
+    "email": ["someone", 5],
     "url": ["example.com", 5],
     "enum": ["no such value", 5],
     "array": [["a"], "a", {}],
@@ -245,7 +245,7 @@ _MISFITS: dict[str, list[Any]] = {
 
 
 def wrong_defaults(entities: Entities) -> Iterator[Cut]:
-    """Defaults that a field cannot have."""
+    """Defaults that do not fit their field."""
     for path, field in _fields(entities):
         if field.get("unique"):
             yield "default of a unique field", path, "default", 1, False
@@ -255,7 +255,7 @@ def wrong_defaults(entities: Entities) -> Iterator[Cut]:
 
 
 def wrong_rules(entities: Entities) -> Iterator[Cut]:
-    """Checks of what is not there, cannot be compared, or has no reason."""
+    """Checks of unknown or incomparable fields, and checks without a reason."""
     for name, entity in _with_records(entities):
         own = list(entity.get("fields", {}))
         rules = ["", "a", f"{own[0]} > nothing_there", f"{own[0]} = x", f"{own[0]} > {own[0]}", 5]
@@ -264,79 +264,79 @@ def wrong_rules(entities: Entities) -> Iterator[Cut]:
         for rule in rules:
             at = _path((name, "checks", "mistaken", "rule"))
             body = {"rule": rule, "why": "Why."}
-            yield "bad rule", (name, "checks"), "mistaken", body, rule == 5, at
+            yield "invalid rule", (name, "checks"), "mistaken", body, rule == 5, at
     for path, _ in _parts(entities, "checks"):
-        yield "no reason", path, "why", GONE, True
+        yield "missing reason", path, "why", ABSENT, True
         yield "blank reason", path, "why", " ", True
-        yield "no rule", path, "rule", GONE, True
+        yield "missing rule", path, "rule", ABSENT, True
 
 
 def wrong_values(entities: Entities) -> Iterator[Cut]:
-    """Computed fields of what is not there, is secret, or does not go together."""
+    """Computed fields that use unknown, secret or incompatible fields."""
     for name, entity in _with_records(entities):
         values = ["", "a", "1 + 2", "nothing_there + 1", "a +", 5]
         secret = [member for member, each in entity["fields"].items() if each.get("secret")]
         values += [f"{member} + {member}" for member in secret]
         for value in values:
             at = _path((name, "computed", "mistaken", "value"))
-            yield "bad value", (name, "computed"), "mistaken", {"value": value}, value == 5, at
-        yield "no value", (name, "computed"), "mistaken", {"description": "x"}, True
+            yield "invalid value", (name, "computed"), "mistaken", {"value": value}, value == 5, at
+        yield "missing value", (name, "computed"), "mistaken", {"description": "x"}, True
 
 
 def wrong_indexes(entities: Entities) -> Iterator[Cut]:
-    """Indexes of what is not there or cannot be indexed, by what is no method."""
+    """Indexes of unknown fields or types that cannot be indexed, and unknown methods."""
     for path, index in _parts(entities, "indexes"):
         name = path[0]
         fields = entities[name]["fields"]
-        yield "no reason", path, "why", GONE, True
+        yield "missing reason", path, "why", ABSENT, True
         yield "blank reason", path, "why", "", True
-        yield "no columns", path, "on", GONE, True
-        for on in _NO_COLUMNS:
-            yield "bad columns", path, "on", on, on in ([], {}, [5])
+        yield "missing fields", path, "on", ABSENT, True
+        for on in _INVALID_ON:
+            yield "invalid fields", path, "on", on, on in ([], {}, [5])
         if "using" in index:
             yield "not unique", path, "unique", True, False, _path((*path, "using"))
         else:
-            yield "no method", path, "using", "btree", True
+            yield "unknown method", path, "using", "btree", True
         if index.get("using") == "fulltext":
-            # A search reads every row: that, too, would be said.
+            # A fulltext index takes no condition, which would be a second error.
             continue
-        for where in _NO_CONDITIONS:
-            yield "bad condition", path, "where", where, True
+        for where in _INVALID_WHERE:
+            yield "invalid condition", path, "where", where, True
         path = (*path, "where")
-        yield "no field", path, "nothing_there", 1, False
+        yield "unknown field", path, "nothing_there", 1, False
         for member, field in fields.items():
             if misfits := _MISFITS.get(field["type"]):
                 yield "misfit condition", path, member, misfits[0], False
 
 
 def wrong_embedding(entities: Entities) -> Iterator[Cut]:
-    """What is embedded and holds itself, or is taken for a record."""
+    """Embedded entities that contain themselves, or are used like records."""
     for name in _embedded(entities):
         for key, value in (("soft_delete", True), ("table", "t"), ("indexes", []), ("checks", {})):
-            yield "no record", (name,), key, value, True
+            yield "embedded target", (name,), key, value, True
         for key, value in (("unique", True), ("index", "Why."), ("secret", True)):
             at = _path((name, "fields", "mistaken", key))
             field = {"type": "boolean", key: value}
-            yield "no column", (name, "fields"), "mistaken", field, True, at
+            yield "option of a stored field", (name, "fields"), "mistaken", field, True, at
         circle = {"type": "array", "of": name}
         at = _path((name, "fields", "mistaken", "of"))
-        if not any(_holds(entities, other, name) for other in _embedded(entities)):
-            yield "in itself", (name, "fields"), "mistaken", circle, False, at
+        if not any(_contains(entities, other, name) for other in _embedded(entities)):
+            yield "contains itself", (name, "fields"), "mistaken", circle, False, at
         for other, _ in _with_records(entities):
             at = _path((other, "references", "mistaken", "to"))
-            yield "no record", (other, "references"), "mistaken", {"to": name}, False, at
+            yield "embedded target", (other, "references"), "mistaken", {"to": name}, False, at
     for path, field in _fields(entities):
         if field["type"] == "embedded":
-            yield "no entity", path, "of", "Nobody", False
-            yield "no entity", path, "of", "string", True
+            yield "unknown entity", path, "of", "Unknown", False
+            yield "unknown entity", path, "of", "string", True
 
 
-def _holds(entities: Entities, name: str, other: str) -> bool:
+def _contains(entities: Entities, name: str, other: str) -> bool:
     return any(field.get("of") == other for field in entities[name]["fields"].values())
 
 
-_NO_COLUMNS: list[Any] = [[], {}, [5], ["nothing_there"], ["id", "id"]]
-_NO_CONDITIONS: list[Any] = [{}, [], "x"]
+_INVALID_ON: list[Any] = [[], {}, [5], ["nothing_there"], ["id", "id"]]
+_INVALID_WHERE: list[Any] = [{}, [], "x"]
 
 FINDERS: list[Callable[[Entities], Iterator[Cut]]] = [
     unknown_keys,

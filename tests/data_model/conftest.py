@@ -1,4 +1,4 @@
-"""The validator as Copier renders it, without the cost of a copy."""
+"""Fixtures that render the validator as Copier does, without the cost of a copy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def jinja() -> SandboxedEnvironment:
-    """Copier's environment for this template, but strict: no rule leans on an undefined name."""
+    """Return Copier's Jinja environment for this template, with undefined names as errors."""
     questions = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
     options = {**questions.get("_envops", {}), "undefined": StrictUndefined}
     return SandboxedEnvironment(
@@ -31,10 +31,10 @@ def jinja() -> SandboxedEnvironment:
 
 @pytest.fixture(scope="session")
 def errors(jinja: SandboxedEnvironment) -> Callable[..., list[str]]:
-    """The lines that a user would read; none when the model is right."""
+    """Return a function that returns the errors of a model; none when it is valid."""
     validator = jinja.get_template("data_model/validate.jinja")
 
-    def judge(
+    def validate(
         entities: object,
         orm: str = "sqlalchemy",
         database: str = "postgresql",
@@ -43,22 +43,22 @@ def errors(jinja: SandboxedEnvironment) -> Callable[..., list[str]]:
         report = validator.render(
             entities=entities, orm=orm, database=database, sessions=sessions, primary_key="uuid7"
         )
-        # Copier strips it, too.
+        # Copier strips the report, too.
         return report.strip().split("\n") if report.strip() else []
 
-    return judge
+    return validate
 
 
 @pytest.fixture(scope="session")
 def vocabulary(jinja: SandboxedEnvironment) -> dict[str, Any]:
-    """The tables of language.jinja."""
+    """Return the tables of language.jinja."""
     module = jinja.get_template("data_model/language.jinja").module
     return {name: value for name, value in vars(module).items() if not name.startswith("_")}
 
 
 @pytest.fixture(scope="session")
 def schema() -> dict[str, Any]:
-    """The schema that editors use."""
+    """Return the JSON schema that editors use."""
     text = (ROOT / "data_model/schema.json").read_text("utf-8")
     content: dict[str, Any] = json.loads(text)
     return content
@@ -66,17 +66,17 @@ def schema() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def schema_errors(schema: dict[str, Any]) -> Callable[[Any], list[str]]:
-    """What an editor would say about the entities of a data file."""
+    """Return a function that returns the errors that an editor shows for entities."""
     validator = Draft202012Validator(schema)
 
-    def judge(entities: object) -> list[str]:
+    def validate(entities: object) -> list[str]:
         return [error.message for error in validator.iter_errors({"entities": as_json(entities)})]
 
-    return judge
+    return validate
 
 
 def as_json(value: Any) -> Any:
-    """A YAML value as an editor hands it on: JSON has no dates, and YAML's `on` is `true`."""
+    """Convert a YAML value as an editor does: JSON has no dates, and YAML's `on` is `true`."""
     if isinstance(value, dict):
         return {"true" if key is True else key: as_json(item) for key, item in value.items()}
     if isinstance(value, list):

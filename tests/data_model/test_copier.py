@@ -1,4 +1,4 @@
-"""The validator where it works: as the validator of a question, in Copier itself."""
+"""The validator, run by Copier as the validator of a question."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ entities:
 
 @pytest.fixture
 def template(tmp_path: Path) -> Path:
-    """A template that asks for entities and writes its answers."""
+    """Return the path of a template that asks for entities and writes its answers."""
     root = tmp_path / "template"
     shutil.copytree(HERE.parents[1] / "data_model", root / "data_model")
     (root / "copier.yml").write_text(QUESTIONS, "utf-8")
@@ -38,7 +38,7 @@ def template(tmp_path: Path) -> Path:
 
 
 def copy(template: Path, **answers: Any) -> dict[str, Any]:
-    """The answers that the copy recorded."""
+    """Return the answers that a copy recorded."""
     project = template.parent / "project"
     copier.run_copy(str(template), project, data=answers, defaults=True, quiet=True)
     recorded: dict[str, Any] = yaml.safe_load((project / "answers.yml").read_text("utf-8"))
@@ -49,12 +49,12 @@ def test_the_default_is_accepted(template: Path) -> None:
     assert [*copy(template)["entities"]] == ["User", "Category", "Tag", "Task"]
 
 
-def test_a_hostile_model_is_recorded_as_it_was_given(template: Path) -> None:
+def test_a_hostile_model_is_recorded_unchanged(template: Path) -> None:
     entities = yaml.safe_load((HERE / "models/hostile.yml").read_text("utf-8"))["entities"]
     assert copy(template, entities=entities)["entities"] == entities
 
 
-def test_a_broken_model_is_refused_with_all_errors(template: Path) -> None:
+def test_an_invalid_model_is_rejected_with_all_errors(template: Path) -> None:
     entities = {"Task": {"fields": {"a": {"type": "strng"}}, "references": {"b": {"to": "Usr"}}}}
     with pytest.raises(ValueError, match="Validation error") as caught:
         copy(template, entities=entities)

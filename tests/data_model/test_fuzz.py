@@ -1,4 +1,4 @@
-"""Whatever YAML holds, the validator answers; it accepts what is right, and finds what is wrong."""
+"""The validator handles any YAML value, accepts valid models, and finds every error."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ quickly = settings(
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every value below `value`."""
+    """Return the path of every value inside `value`."""
     if isinstance(value, dict):
         items = list(value.items())
     elif isinstance(value, list):
@@ -80,7 +80,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def damaged(draw: st.DrawFn, replacement: st.SearchStrategy[Any]) -> dict[str, Any]:
-    """A right model in which up to three places were deleted, replaced or renamed."""
+    """Draw a valid model in which up to three values were deleted, replaced or renamed."""
     model = copy.deepcopy(draw(st.sampled_from(MODELS)))
     model = {name: model[name] for name in list(model)[:4]}
     for _ in range(draw(st.integers(1, 3))):
@@ -99,13 +99,13 @@ def damaged(draw: st.DrawFn, replacement: st.SearchStrategy[Any]) -> dict[str, A
 
 
 def is_a_report(lines: list[str]) -> bool:
-    """Does every line name a place and say something of it?"""
+    """Whether every line has a path and a message."""
     return all(LINE.fullmatch(line) for line in lines)
 
 
 @quickly
 @given(entities=garbage)
-def test_anything_at_all_gets_an_answer(entities: Any, errors: Errors) -> None:
+def test_any_value_is_reported(entities: Any, errors: Errors) -> None:
     lines = errors(entities)
     assert lines
     assert is_a_report(lines)
@@ -113,13 +113,13 @@ def test_anything_at_all_gets_an_answer(entities: Any, errors: Errors) -> None:
 
 @quickly
 @given(entity=garbage, other=garbage)
-def test_any_entity_gets_an_answer(entity: Any, other: Any, errors: Errors) -> None:
+def test_any_entity_is_reported(entity: Any, other: Any, errors: Errors) -> None:
     assert is_a_report(errors({"Task": entity, "User": other}))
 
 
 @quickly
 @given(model=damaged(garbage))
-def test_a_damaged_model_gets_an_answer(model: dict[str, Any], errors: Errors) -> None:
+def test_a_damaged_model_is_reported(model: dict[str, Any], errors: Errors) -> None:
     assert is_a_report(errors(model))
 
 
@@ -132,7 +132,7 @@ plain = st.recursive(
 
 @quickly
 @given(model=damaged(plain))
-def test_what_the_validator_accepts_the_schema_accepts(
+def test_the_schema_accepts_every_model_that_the_validator_accepts(
     model: dict[str, Any], errors: Errors, schema_errors: Errors
 ) -> None:
     if not errors(model):
@@ -141,7 +141,7 @@ def test_what_the_validator_accepts_the_schema_accepts(
 
 @quickly
 @given(database=st.sampled_from(["postgresql", "sqlite", "mongodb"]), data=st.data())
-def test_any_right_model_is_accepted(
+def test_any_valid_model_is_accepted(
     database: str, data: st.DataObject, errors: Errors, schema_errors: Errors
 ) -> None:
     model = data.draw(models(database))
@@ -152,7 +152,7 @@ def test_any_right_model_is_accepted(
 
 @quickly
 @given(broken=models().flatmap(breaks_of))
-def test_what_is_broken_is_found_where_it_is_and_nowhere_else(
+def test_an_error_is_reported_only_at_its_place(
     broken: Break, errors: Errors, schema_errors: Errors
 ) -> None:
     note(f"{broken.kind} at {broken.place}")

@@ -1,4 +1,4 @@
-"""Names that follow from the model's names."""
+"""Names that are derived from the names in a model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from jinja2.sandbox import SandboxedEnvironment
 
 @pytest.fixture(scope="module")
 def naming(jinja: SandboxedEnvironment) -> Any:
-    """The macros of naming.jinja."""
+    """Return the macros of naming.jinja."""
     return jinja.get_template("data_model/naming.jinja").module
 
 
 @pytest.fixture(scope="module")
 def nearness(jinja: SandboxedEnvironment) -> Any:
-    """The macros of nearest.jinja."""
+    """Return the macros of nearest.jinja."""
     return jinja.get_template("data_model/nearest.jinja").module
 
 
@@ -34,7 +34,7 @@ def nearness(jinja: SandboxedEnvironment) -> Any:
         ("Item3D", "item3_d"),
     ],
 )
-def test_an_entity_becomes_a_module(name: str, expected: str, naming: Any) -> None:
+def test_an_entity_name_becomes_a_module_name(name: str, expected: str, naming: Any) -> None:
     assert naming.snake(name) == expected
 
 
@@ -68,7 +68,7 @@ def test_a_word_gets_its_plural(word: str, expected: str, naming: Any) -> None:
     assert naming.plural(word) == expected
 
 
-def test_a_table_is_the_plural_unless_it_is_named(naming: Any) -> None:
+def test_a_table_name_is_the_plural_unless_it_is_set(naming: Any) -> None:
     assert naming.table_name("TimeEntry", {}) == "time_entries"
     assert naming.table_name("TimeEntry", {"table": "hours"}) == "hours"
 
@@ -104,7 +104,7 @@ ENTITIES: dict[str, Any] = {
         ("Task", "many_to_many", "tags", "tasks"),
     ],
 )
-def test_the_other_side_is_told_apart_only_where_it_must_be(
+def test_an_inverse_gets_a_suffix_only_when_it_is_ambiguous(
     source: str, section: str, name: str, expected: str, naming: Any
 ) -> None:
     relation = ENTITIES[source][section][name]
@@ -125,7 +125,7 @@ def test_the_other_side_is_told_apart_only_where_it_must_be(
         ("[^a-z]]\\", ""),
     ],
 )
-def test_the_nearest_name_is_near(word: str, expected: str, nearness: Any) -> None:
+def test_the_nearest_name_is_found_if_it_is_near(word: str, expected: str, nearness: Any) -> None:
     assert nearness.nearest(word, ["User", "Category", "Tag", "Task"]) == expected
 
 
@@ -133,5 +133,5 @@ def test_the_nearest_name_is_near(word: str, expected: str, nearness: Any) -> No
     ("one", "other", "expected"),
     [("kitten", "sitting", "3"), ("", "abc", "3"), ("abc", "abc", "0"), ("ab", "ba", "2")],
 )
-def test_distance_is_levenshteins(one: str, other: str, expected: str, nearness: Any) -> None:
+def test_the_distance_is_levenshteins(one: str, other: str, expected: str, nearness: Any) -> None:
     assert nearness.distance(one, other) == expected

@@ -1,4 +1,4 @@
-"""The schema that editors use says what the validator says, as far as a schema can."""
+"""The schema for editors agrees with the validator, as far as a schema can."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Errors = Callable[..., list[str]]
 
 
 def model_with(section: str, part: Any) -> dict[str, Any]:
-    """A right model but for `part`, which stands in `section` of its only interesting entity."""
+    """Return a model that is valid except for `part`, in `section` of the entity Task."""
     task: dict[str, Any] = {
         "fields": {
             "size": {"type": "integer"},
@@ -215,7 +215,7 @@ BAD: dict[str, list[str]] = {
         '{type: enum, values: ["a\\nb"]}',
         f"{{type: enum, values: [{'a' * 51}]}}",
         "{type: enum, values: [a], default: 5}",
-        "{type: email, default: nobody}",
+        "{type: email, default: someone}",
         "{type: url, default: example.com}",
         "{type: bytes, default: a}",
         "{type: array}",
@@ -295,7 +295,7 @@ BAD: dict[str, list[str]] = {
 )
 def test_both_accept(section: str, text: str, errors: Errors, schema_errors: Errors) -> None:
     model = model_with(section, yaml.safe_load(text))
-    # Only there do records expire.
+    # Only MongoDB supports expiry.
     database = "mongodb" if "expires_after" in text else "postgresql"
     assert errors(model, database=database) == []
     assert schema_errors(model) == []
@@ -304,16 +304,14 @@ def test_both_accept(section: str, text: str, errors: Errors, schema_errors: Err
 @pytest.mark.parametrize(
     ("section", "text"), [(section, text) for section, texts in BAD.items() for text in texts]
 )
-def test_both_refuse(section: str, text: str, errors: Errors, schema_errors: Errors) -> None:
+def test_both_reject(section: str, text: str, errors: Errors, schema_errors: Errors) -> None:
     model = model_with(section, yaml.safe_load(text))
     assert errors(model, database="mongodb") != []
     assert schema_errors(model) != []
 
 
 @pytest.mark.parametrize("entities", [None, {}, [], "User", {"task": {}}, {"None": {}}])
-def test_both_refuse_what_are_no_entities(
-    entities: Any, errors: Errors, schema_errors: Errors
-) -> None:
+def test_both_reject_invalid_entities(entities: Any, errors: Errors, schema_errors: Errors) -> None:
     assert errors(entities) != []
     assert schema_errors(entities) != []
 
@@ -327,7 +325,7 @@ def test_the_schema_accepts_whole_data_files(
     Draft202012Validator({**schema, "required": []}).validate(data)
 
 
-def test_the_schema_is_a_schema_with_help_for_editors(schema: dict[str, Any]) -> None:
+def test_the_schema_is_valid_and_describes_every_key(schema: dict[str, Any]) -> None:
     Draft202012Validator.check_schema(schema)
     definitions = schema["$defs"]
     for name in ("entity", "field", "reference", "manyToMany", "check", "computed", "index"):
@@ -336,7 +334,7 @@ def test_the_schema_is_a_schema_with_help_for_editors(schema: dict[str, Any]) ->
             assert described, f"{name}.{key}"
 
 
-def test_the_schema_and_the_language_list_the_same_words(
+def test_the_schema_and_the_language_define_the_same_words(
     schema: dict[str, Any], vocabulary: dict[str, Any]
 ) -> None:
     definitions = schema["$defs"]
@@ -371,7 +369,7 @@ def test_the_schema_and_the_language_list_the_same_words(
     }
 
 
-def test_sql_words_are_listed_once_in_order(vocabulary: dict[str, Any]) -> None:
+def test_sql_words_are_sorted_and_unique(vocabulary: dict[str, Any]) -> None:
     words = vocabulary["sql_reserved"]
     assert words == sorted({word.lower() for word in words})
     assert {"order", "group", "select", "user", "table", "limit", "default", "check"} < {*words}

@@ -1,4 +1,4 @@
-"""Broken models are refused with exactly the lines that the table expects; right ones pass."""
+"""Invalid models are rejected with exactly the errors in broken.yml; valid ones pass."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ BROKEN: list[dict[str, Any]] = yaml.safe_load((HERE / "broken.yml").read_text("u
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=[case["when"] for case in BROKEN])
-def test_a_broken_model_is_refused_with_every_error_in_order(
+def test_an_invalid_model_is_rejected_with_every_error_in_order(
     case: dict[str, Any], errors: Errors
 ) -> None:
     answers = {name: case[name] for name in ("orm", "database", "sessions") if name in case}
     assert errors(case["model"], **answers) == case["errors"]
 
 
-def test_every_sentence_of_the_validator_is_in_the_table() -> None:
-    """A rule without a case would be a rule that nobody has seen working."""
+def test_every_error_message_is_in_broken_yml() -> None:
+    """Every rule needs a case that shows that it works."""
     said = "\n".join(line for case in BROKEN for line in case["errors"])
     sources = (DATA_MODEL / "validate").glob("*.jinja")
     reports = [
@@ -52,14 +52,14 @@ def test_every_sentence_of_the_validator_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("orm", ORMS)
 @pytest.mark.parametrize("name", ["tasks", "shop", "blog", "saas", "chinook", "blank"])
-def test_a_starter_is_right(name: str, orm: str, errors: Errors) -> None:
+def test_a_starter_is_valid(name: str, orm: str, errors: Errors) -> None:
     starter = yaml.safe_load((DATA_MODEL / "starters" / f"{name}.yml").read_text("utf-8"))
     assert errors(starter, orm) == []
 
 
 @pytest.mark.parametrize("orm", ORMS)
 @pytest.mark.parametrize("name", [*TRICKY, *REALISTIC])
-def test_a_model_of_the_tests_is_right(name: str, orm: str, errors: Errors) -> None:
+def test_a_model_of_the_tests_is_valid(name: str, orm: str, errors: Errors) -> None:
     model = yaml.safe_load((HERE / "models" / f"{name}.yml").read_text("utf-8"))
     assert errors(model["entities"], orm) == []
 
@@ -72,42 +72,42 @@ def test_a_model_of_the_tests_is_right(name: str, orm: str, errors: Errors) -> N
         ("beanie", "count"),
     ],
 )
-def test_a_name_is_reserved_for_the_orm_that_needs_it_only(
+def test_a_name_is_reserved_only_for_the_orm_that_uses_it(
     orm: str, field: str, errors: Errors
 ) -> None:
     model = {"Task": {"fields": {field: {"type": "integer"}}}}
     path = f"entities.Task.fields.{field}"
     assert errors(model, orm) == [
-        f"{path}: '{field}' hides a name that the generated code needs; "
-        f"call it for example '{field}_value'"
+        f"{path}: '{field}' would hide a name that the generated code uses; "
+        f"rename it, for example to '{field}_value'"
     ]
     assert errors(model, "prisma") == []
 
 
-def test_numbers_too_long_to_print_are_refused_without_printing_them(errors: Errors) -> None:
-    """Python itself raises when it is asked for the digits of such a number."""
+def test_a_number_too_long_to_print_is_rejected_without_printing_it(errors: Errors) -> None:
+    """Python raises ValueError when it converts such a number to text."""
     number = 16**5000
     model = {"Task": {number: 1, "fields": {"a": {"type": "json", "default": [number]}}}}
     assert errors(model)[1:] == [
-        "entities.Task.fields.a.default: impossible default a list; "
-        "a number in it is beyond 64 bits"
+        "entities.Task.fields.a.default: a list is not a valid default; "
+        "JSON numbers are limited to 64 bits"
     ]
     assert errors(model)[0].startswith("entities.Task.a number of more than 59 digits: unknown key")
 
 
-def test_a_model_that_contains_itself_is_refused(errors: Errors) -> None:
-    """YAML's anchors can build one."""
+def test_a_model_that_contains_itself_is_rejected(errors: Errors) -> None:
+    """YAML anchors can build such a model."""
     model = yaml.safe_load("{Task: &a {fields: {b: {type: json, default: &c [*c, *c]}, d: *a}}}")
-    assert "nest it at most 10 deep" in errors(model)[0]
+    assert "nest it at most 10 levels deep" in errors(model)[0]
     assert errors(model)[1] == (
-        "entities.Task.fields.d: has no type; the types are string, text, integer, bigint, "
+        "entities.Task.fields.d: type is missing; the types are string, text, integer, bigint, "
         "decimal, float, boolean, date, time, datetime, uuid, json, enum, email, url, bytes, "
         "array, embedded"
     )
 
 
-def test_300_entities_are_judged_in_about_a_second(errors: Errors) -> None:
-    """The bound is loose for busy machines; a loop over all entities in each one would break it."""
+def test_300_entities_are_validated_in_about_a_second(errors: Errors) -> None:
+    """The limit allows for busy machines, but not for quadratic time."""
     model: dict[str, Any] = {"User": {"fields": {"email": {"type": "email", "unique": True}}}}
     for number in range(300):
         model[f"Task{number}"] = {

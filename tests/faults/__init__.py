@@ -1,14 +1,14 @@
-"""Faults: what becomes of a generated application when something around it breaks.
+"""Fault injection: how a generated application behaves when something around it fails.
 
-A bank is generated (`bank.yml`), its API is served by a process of its own (`served.py`, which adds
-what somebody would add: transfers), and clients send it requests while a scenario breaks something.
-Afterwards the database is asked over a connection that is not the application's (`stores.py`):
+The tests generate a bank (`bank.yml`) and serve its API in a separate process (`served.py`, with
+custom code that a user would add: transfers). Clients send requests while a scenario breaks
+something. Afterwards the tests read the database over their own connection (`stores.py`):
 
-- What was acknowledged is there, once. What was refused is not there.
-- Of what changes several rows, all is there or nothing: no money comes or goes.
-- Whoever was refused got a problem document that says what went wrong, and nothing of the server.
-- The next request works.
+- Acknowledged changes are stored exactly once. Rejected changes are not stored.
+- Changes to several records are stored completely or not at all: no money appears or disappears.
+- A rejected request returns a problem document with the reason, and no details of the server.
+- The next request succeeds.
 
-A scenario is written once. A database is a class in `stores.py`, which says how it is started, read
-and broken.
+A scenario is written once for all databases. Each database is a class listed in `stores.py`, which
+defines how to start, read and break it.
 """

@@ -1,4 +1,4 @@
-"""What somebody would add to the bank, said in MongoDB's commands."""
+"""The custom code of the bank, with MongoDB commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bank.models.base import Key
 
 
 async def add(session: WriteSession, owner: Key, key: Key, amount: int) -> None:
-    """Change a balance by what it is now, not by what it was when it was read."""
+    """Add an amount to the current balance, not to the one that was read earlier."""
     wanted = {"_id": key, "owner_id": owner, "deleted_at": None}
     change = {"$inc": {"balance": amount, "version": 1}}
 
@@ -26,7 +26,7 @@ async def add(session: WriteSession, owner: Key, key: Key, amount: int) -> None:
 async def sum_of_balances(
     session: ReadSession, owner: Key, pause: Callable[[], Awaitable[None]]
 ) -> int:
-    """What a customer has. Pauses with a connection in hand, which only an operation has."""
+    """Return a customer's total. Pauses inside the operation, which holds a connection."""
     adding = [{"$match": {"owner_id": owner}}, {"$group": {"_id": 1, "sum": {"$sum": "$balance"}}}]
 
     async def read(on: Connection) -> int:
@@ -38,8 +38,8 @@ async def sum_of_balances(
     return total
 
 
-async def be_slow(session: ReadSession | WriteSession) -> None:
-    """Ask what takes longer than anybody waits."""
+async def run_slowly(session: ReadSession | WriteSession) -> None:
+    """Run an operation that exceeds every timeout."""
 
     async def sleep(on: Connection) -> None:
         await on.of(Account).find_one({"$where": "sleep(60000) || true"}, session=on.session)

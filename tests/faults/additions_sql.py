@@ -1,4 +1,4 @@
-"""What somebody would add to the bank, said in SQL."""
+"""The custom code of the bank, in SQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.data_layer.server import SLOW
 
 
 async def add(session: WriteSession, owner: Key, key: Key, amount: int) -> None:
-    """Change a balance by what it is now, not by what it was when it was read."""
+    """Add an amount to the current balance, not to the one that was read earlier."""
     changed = await session.run(
         update(Account)
         .where(Account.id == key, Account.owner_id == owner, Account.deleted_at.is_(None))
@@ -27,13 +27,13 @@ async def add(session: WriteSession, owner: Key, key: Key, amount: int) -> None:
 async def sum_of_balances(
     session: ReadSession, owner: Key, pause: Callable[[], Awaitable[None]]
 ) -> int:
-    """What a customer has. Pauses with a connection in hand."""
+    """Return a customer's total. Pauses while it holds a connection."""
     statement = select(func.sum(Account.balance)).where(Account.owner_id == owner)
     total = int((await session.run(statement)).scalar_one())
     await pause()
     return total
 
 
-async def be_slow(session: ReadSession | WriteSession) -> None:
-    """Ask what takes longer than anybody waits."""
+async def run_slowly(session: ReadSession | WriteSession) -> None:
+    """Run a statement that exceeds every timeout."""
     await session.run(text(SLOW))

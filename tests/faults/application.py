@@ -1,4 +1,4 @@
-"""The application as a process, and what it answers."""
+"""The application as a process, and its responses."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tests.faults.store import Key, Store
 
 SERVED = Path(__file__).with_name("served.py")
 
-# Longer than anything takes here: a test that waits for so long has failed.
+# Longer than any step takes: a test that waits longer has failed.
 DEADLINE = 60.0
 
-# What an account begins with: more than is ever sent from it.
+# The initial balance of an account, which is never exceeded by transfers.
 BALANCE = 1_000_000
 
-# What an application that lost track of something writes into its log.
-LOST_TRACK = ("Traceback", "never retrieved", "never awaited", "garbage collector")
+# Log output of an application with unhandled errors or leaked resources.
+LOG_FAULTS = ("Traceback", "never retrieved", "never awaited", "garbage collector")
 
-# What a server is made of, and where it is, is not for clients.
+# Details of the server that responses must not reveal.
 SECRETS = (
     "127.0.0.1",
     "asyncpg",
@@ -40,8 +40,8 @@ SECRETS = (
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a request was answered; status 0 where the connection broke instead."""
+class Response:
+    """The response to a request; status 0 if the connection broke instead."""
 
     status: int
     content: Any = None
@@ -49,17 +49,17 @@ class Answer:
 
     @property
     def is_done(self) -> bool:
-        """Whether what was asked for is acknowledged."""
+        """Whether the change is acknowledged."""
         return 200 <= self.status < 300
 
     @property
     def error(self) -> str:
-        """Which of our errors it was: the end of the problem's type."""
+        """The name of the error: the last part of the problem's type."""
         return str(self.content["type"]).rpartition(":")[2]
 
 
 class Process:
-    """A process of the application, which may be killed and started again."""
+    """A process of the application, which can be killed and restarted."""
 
     def __init__(
         self,
@@ -69,30 +69,30 @@ class Process:
         settings: dict[str, str],
         prefix: Sequence[str] = (),
     ) -> None:
-        # Ours, so that whoever connects between two processes waits for the second.
+        # The tests own the listener: clients that connect during a restart wait for the process.
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.address: tuple[str, int] = self.listener.getsockname()
         self.log = project.parent / f"{self.address[1]}.log"
         served = [str(SERVED), str(self.listener.fileno()), store.additions]
         self._command = [*prefix, str(python), *served]
         self._project = project
-        self._environment = surroundings(python, project, store) | settings
+        self._environment = environment_of(python, project, store) | settings
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def running(self) -> subprocess.Popen[bytes]:
-        """The process, as it is now."""
+        """The current process."""
         assert self._process
         return self._process
 
     def start(self) -> None:
-        """Start it. It serves in a second; requests may be sent at once."""
+        """Start the process. Requests can be sent immediately and wait until it serves."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._project,
                 env=self._environment,
-                # It reads the end of this when we are gone, however we went.
+                # The process ends when this pipe closes, even if the tests are killed.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -100,22 +100,22 @@ class Process:
             )
 
     def kill(self) -> None:
-        """End it as the machine would: in the middle of whatever it does."""
+        """Kill the process, in the middle of its work."""
         self.running.kill()
         self._wait()
 
     def crash(self) -> None:
-        """Kill it, and start it again as whoever runs it would."""
+        """Kill the process and start it again, as a supervisor would."""
         self.kill()
         self.start()
 
     async def stop(self) -> None:
-        """End it as a deployment does."""
+        """Terminate the process gracefully, as a deployment does."""
         self.running.terminate()
         await asyncio.to_thread(self._wait)
 
     def close(self) -> None:
-        """Leave nothing of it."""
+        """Kill the process if it runs, and close the listener."""
         if self._process and self._process.poll() is None:
             self.kill()
         self.listener.close()
@@ -127,7 +127,7 @@ class Process:
 
 
 class Application:
-    """A customer's way to a process of the application: requests, and their answers."""
+    """A client of the application, authenticated as one customer."""
 
     customer: Key
     accounts: list[Key]
@@ -137,58 +137,58 @@ class Application:
         self.process = process
         self._token = ""
 
-    async def come_up(self) -> None:
-        """Wait until it serves. Its requests could wait by themselves, but not if it never does."""
+    async def wait_until_serving(self) -> None:
+        """Wait until the application serves, and fail if the process ends instead."""
         asking = asyncio.ensure_future(self.send("GET", "/health"))
         while not (await asyncio.wait({asking}, timeout=0.2))[0]:
             assert self.process.running.poll() is None, self.process.log.read_text("utf-8")
         assert asking.result().is_done
 
     async def open_accounts(self, number: int = 4) -> None:
-        """Become a new customer with accounts."""
-        answer = await self.send("POST", "/teller/customers", [BALANCE] * number)
-        assert answer.is_done, answer
-        self.customer = answer.content["customer"]
-        self.accounts = answer.content["accounts"]
-        self.labels = answer.content["labels"]
-        self._token = answer.content["token"]
+        """Create a customer with accounts, and authenticate as this customer."""
+        response = await self.send("POST", "/teller/customers", [BALANCE] * number)
+        assert response.is_done, response
+        self.customer = response.content["customer"]
+        self.accounts = response.content["accounts"]
+        self.labels = response.content["labels"]
+        self._token = response.content["token"]
 
     def join(self, other: Application) -> None:
-        """Become the customer of another process."""
+        """Authenticate as the customer of another client."""
         self.customer, self.accounts, self.labels = other.customer, other.accounts, other.labels
         self._token = other._token
 
     async def send(
         self, method: str, path: str, body: object = None, version: str | None = None
-    ) -> Answer:
-        """Send a request; what is refused has to be refused as it should be."""
+    ) -> Response:
+        """Send a request, and check the problem document of an error."""
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         if version:
             headers["If-Match"] = version
         async with asyncio.timeout(DEADLINE):
-            answer = await exchange(self.process.address, method, path, headers, body)
-        if answer.status >= 400 and not path.startswith("/health"):
-            _check_problem(answer)
-        return answer
+            response = await exchange(self.process.address, method, path, headers, body)
+        if response.status >= 400 and not path.startswith("/health"):
+            _check_problem(response)
+        return response
 
-    async def transfer(self, number: str, *, to: str = "transfers", **order: object) -> Answer:
-        """Move money from the first account to the second, or as the order says."""
+    async def transfer(self, number: str, *, to: str = "transfers", **order: object) -> Response:
+        """Transfer money from the first account to the second, or as `order` says."""
         payer, payee, *_ = self.accounts
         body = {"number": number, "payer_id": payer, "payee_id": payee, **order}
         return await self.send("POST", f"/teller/{to}", body)
 
     async def arrivals(self, gate: str, number: int = 1) -> None:
-        """Wait until so many are at a gate."""
-        answer = await self.send("GET", f"/teller/gates/{gate}?arrivals={number}")
-        assert answer.is_done
+        """Wait until this number of requests has arrived at a gate."""
+        response = await self.send("GET", f"/teller/gates/{gate}?arrivals={number}")
+        assert response.is_done
 
     async def open_gate(self, gate: str) -> None:
-        """Let everybody through."""
+        """Open a gate for all requests."""
         assert (await self.send("PUT", f"/teller/gates/{gate}")).is_done
 
 
-def surroundings(python: Path, project: Path, store: Store) -> dict[str, str]:
-    """The environment of a process: nothing of ours, and where its database is."""
+def environment_of(python: Path, project: Path, store: Store) -> dict[str, str]:
+    """Return a clean environment for a process, with the settings of its database."""
     return {
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": f"{project / 'src'}{os.pathsep}{project}",
@@ -208,32 +208,32 @@ async def serving(
     quiet: bool = True,
     **settings: object,
 ) -> AsyncIterator[Application]:
-    """Serve the application, with settings such as `pool_size=2`, and see that it ends well.
+    """Serve the application with settings such as `pool_size=2`, and check that it stops cleanly.
 
-    What is not `quiet` may complain in its log; else it has not lost track of anything.
+    If `quiet`, its log must contain no unhandled errors and no leaked resources.
     """
     variables = {f"DATABASE_{name.upper()}": str(value) for name, value in settings.items()}
     process = Process(python, project, store, variables, prefix)
     try:
         process.start()
         application = Application(process)
-        await application.come_up()
+        await application.wait_until_serving()
         yield application
         await process.stop()
     finally:
         process.close()
     log = process.log.read_text("utf-8")
-    assert not quiet or not any(text in log for text in LOST_TRACK), log
+    assert not quiet or not any(text in log for text in LOG_FAULTS), log
 
 
 async def exchange(
     address: tuple[str, int], method: str, path: str, headers: dict[str, str], body: object
-) -> Answer:
-    """Send a request on its own connection. Whoever cancels this is a client that goes away."""
+) -> Response:
+    """Send a request on a new connection. Cancelling this simulates a client that disconnects."""
     try:
         reader, writer = await asyncio.open_connection(*address)
     except OSError:
-        return Answer(0)
+        return Response(0)
     try:
         content = b"" if body is None else json.dumps(body).encode()
         sent = {"Host": "bank", "Connection": "close", "Content-Length": len(content), **headers}
@@ -241,27 +241,27 @@ async def exchange(
         writer.write("\r\n".join(lines).encode() + content)
         return _read(await reader.read())
     except OSError:
-        return Answer(0)
+        return Response(0)
     finally:
         writer.close()
 
 
-def _read(received: bytes) -> Answer:
-    """Understand what was received until the connection ended: all of an answer, or none."""
+def _read(received: bytes) -> Response:
+    """Parse the received bytes: a complete response, or status 0."""
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     if len(body) != int(headers.get("content-length", 0)) or not first:
-        return Answer(0)
-    return Answer(int(first.split()[1]), json.loads(body) if body else None, headers)
+        return Response(0)
+    return Response(int(first.split()[1]), json.loads(body) if body else None, headers)
 
 
-def _check_problem(answer: Answer) -> None:
-    """See that an error is said as RFC 9457 has it, and says nothing of the server."""
-    problem = answer.content
-    assert answer.headers["content-type"] == "application/problem+json", answer
-    assert problem["status"] == answer.status, answer
-    assert problem["type"].startswith("urn:bank:"), answer
-    assert problem["title"], answer
-    said = f"{problem['title']} {problem['detail']}".lower()
-    assert not any(secret in said for secret in SECRETS), answer
+def _check_problem(response: Response) -> None:
+    """Check that an error follows RFC 9457 and reveals no details of the server."""
+    problem = response.content
+    assert response.headers["content-type"] == "application/problem+json", response
+    assert problem["status"] == response.status, response
+    assert problem["type"].startswith("urn:bank:"), response
+    assert problem["title"], response
+    message = f"{problem['title']} {problem['detail']}".lower()
+    assert not any(secret in message for secret in SECRETS), response

@@ -1,4 +1,4 @@
-"""A bank on each database, migrated once for every worker."""
+"""The bank on each database, migrated once per worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.faults.application import Application, serving, surroundings
+from tests.faults.application import Application, environment_of, serving
 from tests.faults.store import Store
 from tests.faults.stores import STORES
 from tests.workshop import Workshop
@@ -25,20 +25,20 @@ Serving = Callable[..., AbstractAsyncContextManager[Application]]
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """Tests that are coroutines run on asyncio."""
+    """Run the tests that are coroutines on asyncio."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session", params=STORES, ids=lambda kind: kind.name)
 def store(request: pytest.FixtureRequest, workshop: Workshop, python: Path) -> Iterator[Store]:
-    """A database that is up, migrated."""
-    folder = workshop.room(request.param.name)
+    """A running, migrated database."""
+    folder = workshop.new_folder(request.param.name)
     store: Store = request.param(folder)
     project = shutil.copytree(workshop.render(**MODEL | store.answers), folder / "project")
     store.start()
     try:
         command = [str(python), "-c", "from bank.cli import app; app()", "db", "upgrade"]
-        subprocess.run(command, cwd=project, env=surroundings(python, project, store), check=True)
+        subprocess.run(command, cwd=project, env=environment_of(python, project, store), check=True)
         asyncio.run(store.doom())
         yield store
     finally:
@@ -48,5 +48,5 @@ def store(request: pytest.FixtureRequest, workshop: Workshop, python: Path) -> I
 
 @pytest.fixture
 def bank(store: Store, python: Path) -> Serving:
-    """What serves the bank on the database, with settings: `bank(pool_size=2)`."""
+    """A function that serves the bank on the database with settings: `bank(pool_size=2)`."""
     return partial(serving, python, store.folder / "project", store)

@@ -1,4 +1,4 @@
-"""Clients that keep the bank busy, and a look at it when they are done."""
+"""Clients that put load on the bank, and the check of it afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLIENTS = 4
 
 @asynccontextmanager
 async def load(ledger: Ledger, *applications: Application) -> AsyncIterator[None]:
-    """Clients that send requests for as long as the block runs, each to one of the processes."""
+    """Run clients that send requests during the block, each to one of the processes."""
     stopped = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for place in range(CLIENTS):
@@ -27,22 +27,22 @@ async def load(ledger: Ledger, *applications: Application) -> AsyncIterator[None
             stopped.set()
 
 
-async def kill_under_load(bank: Application, ledger: Ledger, kill: Callable[[], None]) -> None:
-    """Kill twice what is at work, and see each time that the work goes on."""
+async def break_under_load(bank: Application, ledger: Ledger, fault: Callable[[], None]) -> None:
+    """Inject a fault twice under load, and check each time that requests succeed again."""
     async with load(ledger, bank):
         for _ in range(2):
             await ledger.progress(40)
-            await asyncio.to_thread(kill)
+            await asyncio.to_thread(fault)
         await ledger.progress(40)
 
 
-async def see_that_all_is_well(bank: Application, ledger: Ledger, store: Store) -> None:
-    """Whatever is asked for next is done, and what was asked for before is as it was answered."""
-    before = ledger.answers.copy()
+async def check_recovery(bank: Application, ledger: Ledger, store: Store) -> None:
+    """Check that new requests succeed, and that the database matches all earlier responses."""
+    before = ledger.statuses.copy()
     after = Client(bank, ledger, 0)
-    # No turn that a client has had.
+    # A turn that no client has used.
     turn = -1 - sum(before.values())
     for send in (after.open, after.pay, after.pay_once, after.relabel, after.annotate):
         await send(turn)
-    assert {*(ledger.answers - before)} <= {200, 201, 204}, ledger.answers - before
+    assert {*(ledger.statuses - before)} <= {200, 201, 204}, ledger.statuses - before
     await ledger.audit(store)

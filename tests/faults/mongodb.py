@@ -1,4 +1,4 @@
-"""MongoDB: one server, which is a set of its own, and a set of three, one of which may be lost."""
+"""MongoDB: a replica set of one server, and one of three, which can lose a server."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tests.faults.store import STOP_SECONDS, Key, Record, Server, Termination
 
 Client = MongoClient[dict[str, Any]]
 
-# How many connections the server takes.
+# The maximum number of connections of the server.
 CONNECTIONS = 64
 
-# For how long a transaction may stay open that nobody ends, as its connection was lost: less than
-# the application tries for.
+# The maximum lifetime of a transaction in seconds, which ends those whose connection was lost. It
+# is shorter than the application's retries.
 LIFETIME = 3
 
 
 class MongoDB(Server):
-    """One server. What it needs to lose nothing is a journal."""
+    """One server. Its journal is enough to lose nothing."""
 
     name = "mongodb"
     answers: ClassVar[Mapping[str, str]] = {
@@ -39,9 +39,9 @@ class MongoDB(Server):
         "primary_key": "objectid",
     }
     additions = "additions_mongodb"
-    # Nobody waits for a lock here, but tries again.
+    # MongoDB does not wait for locks: the application retries.
     locked_status = 409
-    begins_anew = True
+    replays_transactions = True
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -60,7 +60,7 @@ class MongoDB(Server):
         return self._server.url
 
     async def records(self, of: str, **fields: Key) -> Sequence[Record]:
-        wanted = {_stored(name): ObjectId(str(key)) for name, key in fields.items()}
+        wanted = {_field_name(name): ObjectId(str(key)) for name, key in fields.items()}
         return await asyncio.to_thread(self._found, of, wanted)
 
     async def labels(self, accounts: Sequence[Key]) -> Mapping[Key, frozenset[Key]]:
@@ -71,12 +71,15 @@ class MongoDB(Server):
     def _found(self, of: str, wanted: Mapping[str, Any]) -> Sequence[Record]:
         with self.client() as client:
             return [
-                {"id" if name == "_id" else name: _said(value) for name, value in found.items()}
+                {
+                    "id" if name == "_id" else name: _as_in_api(value)
+                    for name, value in found.items()
+                }
                 for found in client["bank"][of].find(wanted)
             ]
 
     def client(self) -> Client:
-        """A client of our own, which is never the application's."""
+        """Return a client that is independent of the application."""
         return Client(self._url, readConcernLevel="majority", w="majority")
 
     @asynccontextmanager
@@ -90,7 +93,7 @@ class MongoDB(Server):
 
     @contextmanager
     def through(self, port: int) -> Iterator[str]:
-        # A client who asks the set for its members would go past whoever stands between.
+        # A client that discovers the members of the set would bypass the proxy.
         url = self.environment["DATABASE_URL"].replace(f":{self.address[1]}/", f":{port}/")
         yield f"{url}&directConnection=true"
 
@@ -99,14 +102,14 @@ class MongoDB(Server):
 
     @asynccontextmanager
     async def terminable(self) -> AsyncIterator[tuple[dict[str, str], Termination]]:
-        # The server has no word for it.
+        # The server has no command to terminate connections.
         async with lossy(self.address) as proxy:
             with self.through(proxy.port) as url:
                 yield {"url": url}, proxy.end
 
     @asynccontextmanager
     async def full(self) -> AsyncIterator[None]:
-        # Who says nothing has a connection, too; who comes after the last is turned away.
+        # Idle connections count as well; the server rejects those above the limit.
         held = [await asyncio.open_connection(*self.address) for _ in range(CONNECTIONS)]
         try:
             yield
@@ -114,11 +117,11 @@ class MongoDB(Server):
             for _, writer in held:
                 writer.close()
 
-    async def let_go(self) -> None:
+    async def wait_for_release(self) -> None:
         # A transaction outlives its connection.
-        await asyncio.to_thread(self._let_go)
+        await asyncio.to_thread(self._wait_for_transactions)
 
-    def _let_go(self) -> None:
+    def _wait_for_transactions(self) -> None:
         deadline = time.monotonic() + STOP_SECONDS
         with self.client() as client:
             while _transactions(client)["currentOpen"]:
@@ -126,17 +129,17 @@ class MongoDB(Server):
                 time.sleep(0.02)
 
     def restart(self) -> None:
-        """End the server as a machine that is shut down would, and start it again."""
+        """Shut the server down cleanly and start it again."""
         self._server.restart()
 
     def step_down(self) -> None:
-        """Make the primary take no writes for a moment. Nobody else could take its place."""
+        """Make the primary reject writes briefly. There is no other server to replace it."""
         with Client(self._url, directConnection=True) as client:
             client.admin.command("replSetStepDown", 60, force=True)
             client.admin.command("replSetFreeze", 0)
 
     async def conflict(self) -> None:
-        """Wait until a transaction was given up that was in the way of another."""
+        """Wait until the server aborts a transaction because of a conflict."""
         await asyncio.to_thread(self._wait_for_conflict)
 
     def _wait_for_conflict(self) -> None:
@@ -149,7 +152,7 @@ class MongoDB(Server):
 
     @contextmanager
     def lifetime(self, seconds: int) -> Iterator[None]:
-        """Let no transaction last longer."""
+        """Limit the lifetime of transactions during the block."""
         self._limit(seconds)
         try:
             yield
@@ -162,7 +165,7 @@ class MongoDB(Server):
 
 
 class MongoDBSet(MongoDB):
-    """Three servers. What two of them have is not lost with the third."""
+    """Three servers. Writes that two of them have survive the loss of the third."""
 
     name = "mongodb-set"
 
@@ -182,31 +185,31 @@ class MongoDBSet(MongoDB):
         return self._set.url
 
     def crash(self) -> None:
-        """Kill the primary when it is ahead, and start it again when another has its place."""
+        """Kill the primary while it is ahead, and start it again when another has replaced it."""
         self._set.replace_primary()
 
     def step_down(self) -> None:
-        """Make the primary let another take its place."""
+        """Make the primary step down in favour of another server."""
         with self.client() as client:
             client.admin.command("replSetStepDown", 60)
 
 
 def _transactions(client: Client) -> dict[str, Any]:
-    """What the server tells of its transactions."""
-    told: dict[str, Any] = client.admin.command("serverStatus")["transactions"]
-    return told
+    """Return the server's statistics on transactions."""
+    statistics: dict[str, Any] = client.admin.command("serverStatus")["transactions"]
+    return statistics
 
 
 def _aborted(client: Client) -> int:
     return int(_transactions(client)["totalAborted"])
 
 
-def _stored(name: str) -> str:
+def _field_name(name: str) -> str:
     return "_id" if name == "id" else name
 
 
-def _said(value: Any) -> Any:
-    """A value as the API says it, as far as keys go."""
+def _as_in_api(value: Any) -> Any:
+    """Return a value with its keys as the API returns them."""
     if isinstance(value, list):
-        return [_said(each) for each in value]
+        return [_as_in_api(each) for each in value]
     return str(value) if isinstance(value, ObjectId) else value

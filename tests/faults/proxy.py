@@ -1,4 +1,4 @@
-"""A proxy before a server, which loses one commit: on its way, or its answer on the way back."""
+"""A proxy in front of a server, which can lose a commit: the request or the response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Proxy:
-    """Passes on what is said, until it is to lose a commit."""
+    """Forwards connections to a server, and loses a commit on demand."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
@@ -24,11 +24,11 @@ class Proxy:
         self.port = 0
 
     def lose(self, what: str) -> None:
-        """Break the connection of the next commit, before the "question" or before its "answer"."""
+        """Break the connection of the next commit before its "request" or its "response"."""
         self._losing = what
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on one connection."""
+        """Forward one connection."""
         task = asyncio.current_task()
         assert task
         self._serving.add(task)
@@ -36,7 +36,7 @@ class Proxy:
         both = {writer, server[1]}
         self._writers |= both
         try:
-            await self._pass((reader, writer), server)
+            await self._forward((reader, writer), server)
         finally:
             for each in both:
                 each.transport.abort()
@@ -44,30 +44,30 @@ class Proxy:
             self._serving.discard(task)
 
     async def end(self) -> None:
-        """Break every connection, and wait until nothing is left of them."""
+        """Break all connections, and wait until they are closed."""
         for writer in self._writers:
             writer.transport.abort()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def _pass(self, application: Streams, server: Streams) -> None:
-        """Pass on until either side ends, or a commit is to be lost."""
-        answering = asyncio.ensure_future(_copy(server[0], application[1]))
+    async def _forward(self, application: Streams, server: Streams) -> None:
+        """Forward until either side closes, or a commit has to be lost."""
+        responding = asyncio.ensure_future(_copy(server[0], application[1]))
         try:
             while data := await _read(application[0]):
                 lost = self._losing if COMMIT.search(data) else None
                 self._losing = None if lost else self._losing
-                if lost == "question":
+                if lost == "request":
                     return
-                if lost == "answer":
-                    answering.cancel()
+                if lost == "response":
+                    responding.cancel()
                 server[1].write(data)
-                if lost == "answer":
-                    # What the server answers, it has done.
-                    await asyncio.wait({answering})
+                if lost == "response":
+                    # When the server responds, it has committed.
+                    await asyncio.wait({responding})
                     await _read(server[0])
                     return
         finally:
-            answering.cancel()
+            responding.cancel()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,7 +84,7 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def lossy(target: tuple[str, int]) -> AsyncIterator[Proxy]:
-    """A proxy before the server at an address."""
+    """Run a proxy in front of the server at an address."""
     proxy = Proxy(target)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]

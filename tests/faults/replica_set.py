@@ -1,7 +1,7 @@
-"""Three MongoDB servers that know each other, one of which may be killed.
+"""A replica set of three MongoDB servers, one of which can be killed.
 
-Each is started by a process that ends it when its own standard input ends, and so with whoever
-started that, however that ended.
+A starter process runs each server and kills it when its own standard input closes, so the servers
+end with the tests, even if the tests are killed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ from tests.pooler import free_port
 NAME = "bank"
 MEMBERS = 3
 
-# How long the others wait for a sign of the primary before they vote for another: ten seconds, if
-# nothing is said.
+# How long the others wait for the primary before they elect another. The default is ten seconds.
 TIMES = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
 
-# How long the primary is alone with what it writes, before it is killed. Longer, and it would let
-# another take its place.
+# How long the primary writes without replication before it is killed. With a longer time, it would
+# step down first.
 AHEAD = 0.3
 
-# From start to a primary; and from the death of one to another.
+# The time limit for electing a primary, at the start or after a failure.
 PATIENCE = 60.0
 
 STARTER = """
@@ -44,23 +43,23 @@ with subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL) as server:
 
 
 class State(Enum):
-    """What a server is to the others."""
+    """The role of a server in the set."""
 
-    AWAY = "away"
+    DOWN = "down"
     NEW = "new"
     PRIMARY = "primary"
     SECONDARY = "secondary"
 
 
 class Member:
-    """One of the servers."""
+    """One server of the set."""
 
     def __init__(self, folder: Path, parameters: Mapping[str, str]) -> None:
         self.port = free_port()
         self._folder = folder / str(self.port)
         self._parameters = {
             "diagnosticDataCollectionEnabled": "false",
-            # Else it cannot be kept from following.
+            # Allows the fail point that stops replication.
             "enableTestCommands": "1",
             **parameters,
         }
@@ -68,11 +67,11 @@ class Member:
 
     @property
     def host(self) -> str:
-        """What the others know it by."""
+        """The address that the other servers use."""
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Begin to start it."""
+        """Start the server without waiting for it."""
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         options = [f"--port={self.port}", "--bind_ip=127.0.0.1", f"--dbpath={data}"]
@@ -89,78 +88,78 @@ class Member:
         )
 
     def kill(self) -> None:
-        """End it as the machine would."""
+        """Kill the server."""
         if self._starter:
             self._starter.communicate()
 
-    def follow(self, whether: bool) -> None:
-        """Take over what the primary writes, or nothing of it."""
-        mode = "off" if whether else "alwaysOn"
+    def replicate(self, enabled: bool) -> None:
+        """Enable or disable replication from the primary."""
+        mode = "off" if enabled else "alwaysOn"
         self.command("configureFailPoint", "stopReplProducer", mode=mode)
 
     def command(self, name: str, value: object = 1, **more: object) -> dict[str, Any]:
-        """Tell it something."""
+        """Run an administrative command on the server."""
         with MongoClient[dict[str, Any]](
             "127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=500
         ) as client:
             return client.admin.command({name: value, **more})
 
     def state(self) -> State:
-        """What it is at the moment."""
+        """Return the current role of the server."""
         try:
-            said = self.command("hello")
+            reply = self.command("hello")
         except PyMongoError:
-            return State.AWAY
-        if said["isWritablePrimary"]:
+            return State.DOWN
+        if reply["isWritablePrimary"]:
             return State.PRIMARY
-        return State.SECONDARY if said["secondary"] else State.NEW
+        return State.SECONDARY if reply["secondary"] else State.NEW
 
 
 class ReplicaSet:
-    """All of them."""
+    """The replica set."""
 
     def __init__(self, folder: Path, parameters: Mapping[str, str]) -> None:
         self._members = [Member(folder, parameters) for _ in range(MEMBERS)]
 
     @property
     def url(self) -> str:
-        """The URL of whichever is the primary."""
+        """The URL of the set, which leads to the primary."""
         hosts = ",".join(member.host for member in self._members)
         return f"mongodb://{hosts}/{NAME}?replicaSet={NAME}"
 
     def start(self) -> None:
-        """Start them, and wait until one leads and the others follow."""
+        """Start the servers, and wait for one primary and two secondaries."""
         for member in self._members:
             member.start()
         self._wait_for([State.NEW] * MEMBERS)
         members = [{"_id": n, "host": each.host} for n, each in enumerate(self._members)]
         config = {"_id": NAME, "members": members, "settings": TIMES}
         self._members[0].command("replSetInitiate", config)
-        self._wait_for_order()
+        self._wait_for_primary()
 
     def stop(self) -> None:
-        """Leave nothing of them running."""
+        """Kill all servers."""
         for member in self._members:
             member.kill()
 
     def replace_primary(self) -> None:
-        """Kill the primary, whose last writes nobody else has.
+        """Kill the primary before its last writes are replicated.
 
-        It is started again when another leads, and this returns when it follows.
+        Starts it again after the election of another, and returns when it is a secondary.
         """
         [lost] = [each for each in self._members if each.state() is State.PRIMARY]
         others = [each for each in self._members if each is not lost]
         for other in others:
-            other.follow(False)
+            other.replicate(False)
         time.sleep(AHEAD)
         lost.kill()
         for other in others:
-            other.follow(True)
-        self._wait_for([State.AWAY, State.PRIMARY, State.SECONDARY])
+            other.replicate(True)
+        self._wait_for([State.DOWN, State.PRIMARY, State.SECONDARY])
         lost.start()
-        self._wait_for_order()
+        self._wait_for_primary()
 
-    def _wait_for_order(self) -> None:
+    def _wait_for_primary(self) -> None:
         self._wait_for([State.PRIMARY, *[State.SECONDARY] * (MEMBERS - 1)])
 
     def _wait_for(self, wanted: Sequence[State]) -> None:

@@ -1,10 +1,10 @@
-"""The application that is broken: the generated API, and what somebody would add to it.
+"""The application under test: the generated API, and custom code that a user would add.
 
     python served.py SOCKET ADDITIONS
 
-It runs in the folder of the project. SOCKET is the number of a listening socket that it inherits;
-ADDITIONS names the module that says what is added in the words of the database.
-It ends when its standard input does, and so with whoever started it.
+Run it in the folder of the project. SOCKET is the descriptor of an inherited listening socket;
+ADDITIONS is the module with the custom code for the database. The process ends when its standard
+input closes, and so with the process that started it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ router = APIRouter(prefix="/teller")
 
 
 class Gate:
-    """A place in the middle of work, where a test finds it and may hold it."""
+    """A point where requests wait until a test opens it."""
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
@@ -50,14 +50,14 @@ class Gate:
         self._arrival = asyncio.Condition()
 
     async def arrive(self) -> None:
-        """Say that somebody is here, and go on when the gate is open."""
+        """Count an arrival, and wait until the gate is open."""
         async with self._arrival:
             self._arrived += 1
             self._arrival.notify_all()
         await self.opened.wait()
 
     async def arrivals(self, number: int) -> None:
-        """Wait until so many have come."""
+        """Wait for this number of arrivals."""
         async with self._arrival:
             await self._arrival.wait_for(lambda: self._arrived >= number)
 
@@ -66,9 +66,10 @@ gates: defaultdict[str, Gate] = defaultdict(Gate)
 
 
 class Order(BaseModel):
-    """Money to be moved.
+    """A transfer of money.
 
-    Between the two accounts it may stop at a gate, or be slow; before the commit, at the last gate.
+    It can wait at `gate` or be slow between the two accounts, and wait at `last_gate` before the
+    commit.
     """
 
     number: str
@@ -81,7 +82,7 @@ class Order(BaseModel):
 
 
 class Opened(BaseModel):
-    """Who has come, with what, and the token to say so."""
+    """A new customer with accounts, labels and a token."""
 
     customer: Key
     accounts: list[Key]
@@ -90,12 +91,12 @@ class Opened(BaseModel):
 
 
 async def transfer(session: WriteSession, owner: Key, order: Order) -> None:
-    """Change two accounts and write a receipt: three statements that belong together."""
+    """Change two accounts and write a receipt: three writes of one transaction."""
     await additions.add(session, owner, order.payer_id, -order.amount)
     if order.gate:
         await gates[order.gate].arrive()
     if order.slow:
-        await additions.be_slow(session)
+        await additions.run_slowly(session)
     await additions.add(session, owner, order.payee_id, order.amount)
     receipt = order.model_dump(include={"number", "payer_id", "payee_id", "amount"})
     await ReceiptRepository(session, owner=owner).create(ReceiptCreate(**receipt))
@@ -104,7 +105,7 @@ async def transfer(session: WriteSession, owner: Key, order: Order) -> None:
 
 
 async def transfer_once(order: Order, owner: Key, session: WriteSession) -> None:
-    """Move money, unless there is a receipt that it was moved."""
+    """Transfer money unless a receipt of the transfer exists."""
     receipts = ReceiptRepository(session, owner=owner)
     if not await receipts.count(number=order.number):
         await transfer(session, owner, order)
@@ -114,36 +115,36 @@ async def transfer_once(order: Order, owner: Key, session: WriteSession) -> None
 async def post_transfer(
     order: Order, principal: CurrentPrincipal, session: WriteSessionDep
 ) -> None:
-    """In the transaction of the request."""
+    """Transfer in the transaction of the request."""
     await transfer(session, principal.id, order)
 
 
 @router.post("/units", status_code=201)
 async def post_unit(order: Order, principal: CurrentPrincipal, request: Request) -> None:
-    """As a unit that is run again when the database was away."""
+    """Transfer in a unit, which is retried after the database was unavailable."""
     database: Database = request.app.state.database
     await database.run_unit(partial(transfer_once, order, principal.id))
 
 
 @router.post("/patient-transfers", status_code=201)
-async def post_while_listened_to(
+async def post_until_disconnected(
     order: Order, principal: CurrentPrincipal, request: Request
 ) -> Response:
-    """In a task that is cancelled when the client goes away."""
+    """Transfer in a task that is cancelled when the client disconnects."""
 
     async def work() -> None:
         async with request.app.state.database.transaction() as session:
             await transfer(session, principal.id, order)
 
-    working, gone = asyncio.ensure_future(work()), asyncio.ensure_future(request.receive())
-    await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+    working, disconnected = asyncio.ensure_future(work()), asyncio.ensure_future(request.receive())
+    await asyncio.wait({working, disconnected}, return_when=asyncio.FIRST_COMPLETED)
     if not working.done():
         working.cancel()
         await asyncio.wait({working})
         gates["cancelled"].opened.set()
         await gates["cancelled"].arrive()
         return Response(status_code=499)
-    gone.cancel()
+    disconnected.cancel()
     working.result()
     return Response(status_code=201)
 
@@ -152,7 +153,7 @@ async def post_while_listened_to(
 async def open_branches(
     branches: list[BranchCreate], _: CurrentPrincipal, session: WriteSessionDep
 ) -> None:
-    """Open many at once."""
+    """Create many branches at once."""
     await BranchRepository(session).create_many(branches)
 
 
@@ -160,7 +161,7 @@ async def open_branches(
 async def open_account(
     account: AccountCreate, principal: CurrentPrincipal, session: WriteSessionDep, gate: str
 ) -> None:
-    """Open one, and stop at a gate before the commit."""
+    """Create an account, and wait at a gate before the commit."""
     await AccountRepository(session, owner=principal.id).create(account)
     await gates[gate].arrive()
 
@@ -169,7 +170,7 @@ async def open_account(
 async def get_total(
     principal: CurrentPrincipal, session: ReadSessionDep, gate: str | None = None
 ) -> int:
-    """Add up all balances; may stop at a gate, with a connection in hand."""
+    """Return the sum of all balances. Can wait at a gate while it holds a connection."""
 
     async def pause() -> None:
         if gate:
@@ -181,28 +182,28 @@ async def get_total(
 
 @router.get("/slow")
 async def get_slowly(_: CurrentPrincipal, session: ReadSessionDep) -> None:
-    """Ask what takes longer than anybody waits."""
-    await additions.be_slow(session)
+    """Run a query that exceeds every timeout."""
+    await additions.run_slowly(session)
 
 
 @router.get("/gates/{name}")
 async def wait_for_arrivals(name: str, arrivals: int) -> None:
-    """Answer when so many have come to a gate."""
+    """Respond after this number of arrivals at a gate."""
     await gates[name].arrivals(arrivals)
 
 
 @router.put("/gates/{name}")
 async def open_gate(name: str) -> None:
-    """Let everybody through, from now on."""
+    """Open a gate permanently."""
     gates[name].opened.set()
 
 
 @router.post("/customers", status_code=201)
 async def open_accounts(request: Request, balances: list[int]) -> Opened:
-    """Begin a scenario: a customer with accounts, labels to put on them, and a token."""
+    """Create a customer with accounts, labels to assign to them, and a token."""
     database: Database = request.app.state.database
     async with database.transaction() as session:
-        customer = await CustomerRepository(session).create(CustomerCreate(name="Somebody"))
+        customer = await CustomerRepository(session).create(CustomerCreate(name="Ada Lovelace"))
         accounts = AccountRepository(session, owner=customer.id)
         keys = [
             (await accounts.create(AccountCreate(name="", balance=each))).id for each in balances
@@ -214,21 +215,21 @@ async def open_accounts(request: Request, balances: list[int]) -> Opened:
 
 
 def application() -> FastAPI:
-    """The generated application with the routes above."""
+    """Return the generated application with the routes above."""
     app: FastAPI = create_app()
     app.include_router(router)
     return app
 
 
-def end_with_starter() -> None:
-    """Wait for the end of the pipe that whoever started this holds."""
+def exit_with_parent() -> None:
+    """Exit when the parent process closes the pipe."""
     os.read(0, 1)
     os._exit(1)
 
 
 def main(descriptor: int) -> None:
-    """Serve until told to end."""
-    threading.Thread(target=end_with_starter, daemon=True).start()
+    """Serve until terminated."""
+    threading.Thread(target=exit_with_parent, daemon=True).start()
     server = uvicorn.Server(uvicorn.Config(application(), log_level="warning"))
     server.run(sockets=[socket.socket(fileno=descriptor)])
 

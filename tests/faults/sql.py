@@ -1,4 +1,4 @@
-"""The databases that are asked in SQL: how each is started, read and broken."""
+"""The SQL databases: how to start, read and break each of them."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ from tests.pooler import DIRECT, POOLED, PgBouncer, issue_certificate
 
 TOO_MANY_CONNECTIONS = 1040
 
-# A pooler that was refused by its server asks again soon.
-IMPATIENT = "server_login_retry = 0.2\n"
+# Lets a pooler reconnect soon after its server rejected it.
+QUICK_RETRY = "server_login_retry = 0.2\n"
 
 
 class ServerFullError(Exception):
-    """There is no connection left."""
+    """The server has no connection left."""
 
 
 class Tables(Store):
-    """A database that is asked in SQL."""
+    """A SQL database."""
 
     additions = "additions_sql"
-    #: What dooms; nothing where a commit refuses nothing.
-    doomsday: ClassVar[Sequence[str]] = ()
+    #: The statements of `doom`; none without deferred constraints.
+    doom_statements: ClassVar[Sequence[str]] = ()
 
     @abstractmethod
     async def rows(self, *statements: str) -> Sequence[Record]:
-        """Run statements on a new connection, each by itself, and return the rows of the last."""
+        """Run statements on a new connection in autocommit, and return the rows of the last."""
 
     async def doom(self) -> None:
-        await self.rows(*self.doomsday, "SELECT 1")
+        await self.rows(*self.doom_statements, "SELECT 1")
 
     async def records(self, of: str, **fields: Key) -> Sequence[Record]:
         wanted = "".join(f" AND {name} = {value}" for name, value in fields.items())
@@ -74,11 +74,11 @@ class Tables(Store):
 
 
 class TableServer(Tables, Server):
-    """One with a server, where a connection can be told to end another."""
+    """A SQL database whose server can terminate connections."""
 
     @abstractmethod
     async def terminate(self) -> None:
-        """End the connections of everybody else, and return when they are ended."""
+        """Terminate all other connections, and return when they are closed."""
 
     @asynccontextmanager
     async def terminable(self) -> AsyncIterator[tuple[dict[str, str], Termination]]:
@@ -86,10 +86,10 @@ class TableServer(Tables, Server):
 
     @abstractmethod
     def connected(self) -> AbstractAsyncContextManager[Any]:
-        """A connection of our own.
+        """Open a separate connection.
 
         Raises:
-            ServerFullError: there is none left.
+            ServerFullError: The server has no connection left.
         """
 
     @asynccontextmanager
@@ -102,12 +102,12 @@ class TableServer(Tables, Server):
 
 
 class PostgreSQL(TableServer):
-    """PostgreSQL by itself."""
+    """PostgreSQL without a pooler."""
 
     name = "postgresql"
     answers: ClassVar[Mapping[str, str]] = {"database": "postgresql"}
-    defers = True
-    doomsday = (
+    defers_constraints = True
+    doom_statements = (
         "CREATE FUNCTION doom() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE foreign_key_violation; END $$",
         "CREATE CONSTRAINT TRIGGER doom AFTER INSERT ON accounts DEFERRABLE INITIALLY DEFERRED "
@@ -118,7 +118,7 @@ class PostgreSQL(TableServer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        # What was committed must survive the death of the server, though not of the machine.
+        # Commits must survive a crash of the server, but not of the machine.
         settings = {"deadlock_timeout": "50ms", "synchronous_commit": "on", "max_connections": "40"}
         self._server = LocalPostgres(settings=settings)
 
@@ -166,16 +166,16 @@ class PostgreSQL(TableServer):
 
 
 class Neon(PostgreSQL):
-    """PostgreSQL behind TLS and a pooler, which passes each transaction to one of few backends."""
+    """PostgreSQL behind TLS and a pooler, which runs each transaction on one of few backends."""
 
     name = "neon"
     answers: ClassVar[Mapping[str, str]] = {"database": "neon"}
-    # A pooler that waits for its server keeps its clients waiting.
-    silence = (504, "statement-timeout")
+    # While the pooler waits for its server, its clients wait too.
+    hang_error = (504, "statement-timeout")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        # The pooler is not root's.
+        # The pooler does not run as root.
         folder.chmod(0o711)
         self._pooler = folder / "pooler"
         self._pooler.mkdir()
@@ -183,7 +183,7 @@ class Neon(PostgreSQL):
     def start(self) -> None:
         super().start()
         issue_certificate(self._pooler)
-        self._pooled = PgBouncer(self._server.url, self._pooler, POOLED + IMPATIENT)
+        self._pooled = PgBouncer(self._server.url, self._pooler, POOLED + QUICK_RETRY)
         self._direct = PgBouncer(self._server.url, self._pooler, DIRECT)
         self._pooled.start()
         self._direct.start()
@@ -204,7 +204,7 @@ class Neon(PostgreSQL):
     async def full(self) -> AsyncIterator[None]:
         async with super().full():
             yield
-        # A pooler that was refused asks its server again later, and refuses until then.
+        # A rejected pooler rejects its clients until it reconnects to the server.
         async with asyncio.timeout(STOP_SECONDS):
             while not await self._is_served():
                 await asyncio.sleep(0.1)
@@ -226,7 +226,7 @@ class Neon(PostgreSQL):
     @contextmanager
     def through(self, port: int) -> Iterator[str]:
         with super().through(port) as url:
-            pooled = PgBouncer(url, self._pooler, POOLED + IMPATIENT)
+            pooled = PgBouncer(url, self._pooler, POOLED + QUICK_RETRY)
             pooled.start()
             try:
                 yield pooled.url
@@ -235,7 +235,7 @@ class Neon(PostgreSQL):
 
 
 class MariaDB(TableServer):
-    """MariaDB, which stands for MySQL, too."""
+    """MariaDB, which also represents MySQL."""
 
     name = "mysql"
     answers: ClassVar[Mapping[str, str]] = {"database": "mysql"}
@@ -281,7 +281,7 @@ class MariaDB(TableServer):
         )
         async with self.connected() as connection, asyncio.timeout(STOP_SECONDS):
             cursor = connection.cursor()
-            # Those that were told to end are still there for a moment.
+            # Killed connections take some time to close.
             while cursor.execute(listing):
                 for [number] in cursor.fetchall():
                     with suppress(pymysql.OperationalError):
@@ -311,13 +311,13 @@ class MariaDB(TableServer):
 
 
 class SQLite(Tables):
-    """A file. Whoever writes it is all there is to kill."""
+    """A SQLite file. There is no server to kill, only the application."""
 
     name = "sqlite"
     answers: ClassVar[Mapping[str, str]] = {"database": "sqlite"}
     locked_status = 409
-    defers = True
-    doomsday = (
+    defers_constraints = True
+    doom_statements = (
         "CREATE TABLE no_rows (id INTEGER PRIMARY KEY)",
         "CREATE TABLE doom (of INTEGER REFERENCES no_rows DEFERRABLE INITIALLY DEFERRED)",
         f"CREATE TRIGGER doom_account AFTER INSERT ON accounts WHEN NEW.name LIKE '{DOOMED}%' "
@@ -328,7 +328,7 @@ class SQLite(Tables):
 
     @property
     def file(self) -> Path:
-        """The database. Beside it are its log and what its users share."""
+        """The database file. Its write-ahead log and shared memory are beside it."""
         return self.folder / "bank.db"
 
     @property
@@ -345,7 +345,7 @@ class SQLite(Tables):
 
     @asynccontextmanager
     async def locking(self, of: str, key: Key) -> AsyncIterator[None]:
-        # There is one lock, for all of the file.
+        # There is one lock for the whole file.
         with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield

@@ -1,4 +1,4 @@
-"""A database to break: how it is started, read past the application, and broken."""
+"""The interface to a database: start it, read it bypassing the application, and break it."""
 
 from __future__ import annotations
 
@@ -14,74 +14,74 @@ from urllib.parse import urlsplit
 import psutil
 from servers.local_server import LocalServer
 
-# A record's key, as the API says it.
+# A record's key, as the API returns it.
 Key = int | str
 
 Record = Mapping[str, Any]
 
-# How everybody else's connections are ended; it returns when they are.
+# Ends all other connections, and returns when they are closed.
 Termination = Callable[[], Awaitable[None]]
 
-# A transfer with such a number, or an account with such a name, fails when it is committed.
+# A transfer or an account whose number or name starts with this fails on commit.
 DOOMED = "doomed"
 
-# For a connection to end that was told to.
+# The time limit for terminated connections to close.
 STOP_SECONDS = 10.0
 
 
 class Store(ABC):
-    """A database, and the ways to it that are not the application's."""
+    """A database, accessed independently of the application."""
 
-    #: What it is called in the names of tests.
+    #: Its name in test ids.
     name: ClassVar[str]
-    #: What is answered to the questions of the template.
+    #: The answers to the questions of the template.
     answers: ClassVar[Mapping[str, str]]
-    #: The module beside `served.py` that says in its words what somebody would add.
+    #: The module beside `served.py` with the custom code for this database.
     additions: ClassVar[str]
-    #: What a client is told who waits too long for the lock of somebody else.
+    #: The status of a request that waits too long for a lock.
     locked_status: ClassVar[int] = 504
-    #: Whether a commit can be refused, by what was left to be checked then.
-    defers: ClassVar[bool] = False
+    #: Whether a commit can be rejected by a deferred constraint.
+    defers_constraints: ClassVar[bool] = False
 
     def __init__(self, folder: Path) -> None:
         """Describe the database; `start` starts it."""
         self.folder = folder
 
     def start(self) -> None:  # noqa: B027 - a file needs neither
-        """Bring it up, empty."""
+        """Start the database, empty."""
 
     def stop(self) -> None:  # noqa: B027
-        """Leave nothing of it running."""
+        """Stop all processes of the database."""
 
     @property
     @abstractmethod
     def environment(self) -> dict[str, str]:
-        """The variables by which the application finds it."""
+        """The environment variables with the address of the database."""
 
-    async def doom(self) -> None:  # noqa: B027 - nothing to do where a commit refuses nothing
-        """From now on, what is DOOMED can't be committed."""
+    async def doom(self) -> None:  # noqa: B027 - nothing to do without deferred constraints
+        """Make every commit with a DOOMED record fail from now on."""
 
     @abstractmethod
     async def records(self, of: str, **fields: Key) -> Sequence[Record]:
-        """What is there of a kind, as in "accounts", with these values: all of its fields."""
+        """Return all records of a kind, such as "accounts", whose fields have these values."""
 
     @abstractmethod
     async def labels(self, accounts: Sequence[Key]) -> Mapping[Key, frozenset[Key]]:
-        """The labels on each of these accounts."""
+        """Return the labels of each of these accounts."""
 
     @abstractmethod
     def locking(self, of: str, key: Key) -> AbstractAsyncContextManager[None]:
-        """Hold the lock of a record, until the block ends."""
+        """Hold the lock of a record during the block."""
 
 
 class Server(Store):
-    """A database with a server of its own, over connections."""
+    """A database with a server process."""
 
-    #: What a client is told when the server is there, and says nothing.
-    silence: ClassVar[tuple[int, str]] = (503, "database-unavailable")
-    #: Whether a transaction whose connection is lost begins anew, and its commit is asked for
-    #: until somebody answers. Else the client is told.
-    begins_anew: ClassVar[bool] = False
+    #: The status and error of a request while the server hangs.
+    hang_error: ClassVar[tuple[int, str]] = (503, "database-unavailable")
+    #: Whether a transaction is replayed after its connection is lost, and its commit is retried.
+    #: Otherwise the client receives an error.
+    replays_transactions: ClassVar[bool] = False
 
     _server: LocalServer
 
@@ -92,38 +92,38 @@ class Server(Store):
         self._server.stop()
 
     def crash(self) -> None:
-        """Kill the server, and start it again as it would be after a crash."""
+        """Kill the server and start it again, as after a crash."""
         os.kill(self._server.pid, signal.SIGKILL)
         self._server.restart()
 
     @abstractmethod
     def processes(self) -> list[psutil.Process]:
-        """Those that serve the application, the one that makes the others first."""
+        """Return the server's processes, the parent first."""
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it listens."""
+        """The host and port that the server listens on."""
         url = urlsplit(self._server.url)
         return str(url.hostname), int(url.port or 0)
 
     @abstractmethod
     def through(self, port: int) -> AbstractContextManager[str]:
-        """The URL for an application that reaches the server by way of a port of this machine."""
+        """Return a URL that reaches the server through another port of this machine."""
 
     @abstractmethod
     def terminable(self) -> AbstractAsyncContextManager[tuple[dict[str, str], Termination]]:
-        """The settings of an application whose connections can be ended, and what ends them."""
+        """Return settings for an application, and a function that ends its connections."""
 
     @abstractmethod
     def full(self) -> AbstractAsyncContextManager[None]:
-        """A server that has given all its connections to others, until the block ends."""
+        """Occupy all connections of the server during the block."""
 
-    async def let_go(self) -> None:
-        """Wait until the server holds nothing for connections that it has lost."""
+    async def wait_for_release(self) -> None:
+        """Wait until the server has released the resources of lost connections."""
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """A server that hangs: it is there, and does not answer."""
+        """Suspend the server during the block: it runs, but does not respond."""
         processes = self.processes()
         for process in processes:
             process.suspend()

@@ -1,4 +1,4 @@
-"""Every database that is broken."""
+"""The databases of the fault tests."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from tests.faults.store import Server, Store
 SERVERS: list[type[Server]] = [PostgreSQL, Neon, MariaDB, MongoDB]
 STORES: list[type[Store]] = [*SERVERS, SQLite]
 
-# Those whose commits can be refused.
-DEFERRING: list[type[Store]] = [kind for kind in STORES if kind.defers]
+# The databases whose commits can be rejected.
+DEFERRING: list[type[Store]] = [kind for kind in STORES if kind.defers_constraints]

@@ -1,4 +1,4 @@
-"""What is broken where the database is a file, and what must not break with it."""
+"""Faults of a database that is a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.faults.application import Application
 from tests.faults.conftest import Serving
 from tests.faults.ledger import Ledger, Outcome
-from tests.faults.load import load, see_that_all_is_well
+from tests.faults.load import check_recovery, load
 from tests.faults.sql import SQLite
 
 pytestmark = [
@@ -20,13 +20,13 @@ pytestmark = [
     pytest.mark.parametrize("store", [SQLite], ids=["sqlite"], indirect=True, scope="session"),
 ]
 
-# What takes from root that it may write whatever it likes.
-LIKE_ANYBODY = ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
+# Removes root's permission to write to read-only files.
+UNPRIVILEGED = ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
 
 
 @contextmanager
 def full_disk(application: Application) -> Iterator[None]:
-    """No file of the process may become longer than it surely is."""
+    """Prevent the files of the process from growing during the block."""
     pid, (before, most) = application.process.running.pid, resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (8192, most))
     try:
@@ -45,9 +45,9 @@ async def test_two_processes_write_and_one_of_them_is_killed(store: SQLite, bank
             await ledger.progress(20)
             other.process.start()
             await ledger.progress(40)
-        assert {*ledger.answers} <= {0, 200, 201, 204, 409, 412}
-        await see_that_all_is_well(one, ledger, store)
-        await see_that_all_is_well(other, ledger, store)
+        assert {*ledger.statuses} <= {0, 200, 201, 204, 409, 412}
+        await check_recovery(one, ledger, store)
+        await check_recovery(other, ledger, store)
 
 
 async def test_the_disk_is_full_for_a_while(store: SQLite, bank: Serving) -> None:
@@ -56,28 +56,28 @@ async def test_the_disk_is_full_for_a_while(store: SQLite, bank: Serving) -> Non
         async with load(ledger, application):
             await ledger.progress(20)
             with full_disk(application):
-                await ledger.refusals(20)
+                await ledger.rejections(20)
                 assert (await application.send("GET", "/teller/total")).is_done
             await ledger.progress(20)
-        assert {*ledger.answers} <= {200, 201, 204, 409, 412, 503}
-        await see_that_all_is_well(application, ledger, store)
+        assert {*ledger.statuses} <= {200, 201, 204, 409, 412, 503}
+        await check_recovery(application, ledger, store)
 
 
-async def test_the_file_may_only_be_read(store: SQLite, bank: Serving) -> None:
+async def test_the_file_is_read_only(store: SQLite, bank: Serving) -> None:
     async with bank() as before:
         ledger = await Ledger.of(before)
     store.file.chmod(0o444)
     try:
-        async with bank(prefix=LIKE_ANYBODY) as application:
+        async with bank(prefix=UNPRIVILEGED) as application:
             application.join(before)
             assert (await application.send("GET", "/teller/total")).is_done
             assert (await application.send("GET", "/health/ready")).status == 200
             for number, to in enumerate(("transfers", "units")):
-                answer = await application.transfer(f"refused {number}", to=to)
-                assert (answer.status, answer.error) == (503, "database-unavailable")
-                ledger.transfers[f"refused {number}"] = Outcome.REFUSED
+                response = await application.transfer(f"rejected {number}", to=to)
+                assert (response.status, response.error) == (503, "database-unavailable")
+                ledger.transfers[f"rejected {number}"] = Outcome.REJECTED
     finally:
         store.file.chmod(0o644)
     async with bank() as after:
         after.join(before)
-        await see_that_all_is_well(after, ledger, store)
+        await check_recovery(after, ledger, store)

@@ -1,4 +1,4 @@
-"""What is broken on MongoDB alone, and what must not break with it."""
+"""Faults on MongoDB."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import pytest
 from tests.faults.application import DEADLINE
 from tests.faults.conftest import Serving
 from tests.faults.ledger import Ledger, Outcome
-from tests.faults.load import kill_under_load, see_that_all_is_well
+from tests.faults.load import break_under_load, check_recovery
 from tests.faults.mongodb import MongoDB, MongoDBSet
 
 pytestmark = pytest.mark.anyio
 
-# What is answered under load when nobody is refused because the server was away. Others may get in
-# the way: a transaction that begins anew may find what they have changed.
+# The statuses under load if no request fails because the server is unavailable. Conflicts are
+# possible: a replayed transaction may find changes of others.
 SURVIVED = {200, 201, 204, 409, 412}
 
 
 def on(*kinds: type[MongoDB]) -> pytest.MarkDecorator:
-    """Run a test on these."""
+    """Run a test on these kinds of database."""
     return pytest.mark.parametrize(
         "store", kinds, ids=lambda kind: kind.name, indirect=True, scope="session"
     )
 
 
-# --- Who leads ------------------------------------------------------------------------------------
+# --- Failover -------------------------------------------------------------------------------------
 
 
-async def survive(store: MongoDB, bank: Serving, happen: Callable[[], None]) -> None:
-    """See that under load nobody notices what happens to the store."""
+async def survive(store: MongoDB, bank: Serving, fault: Callable[[], None]) -> None:
+    """Check that a fault under load causes no errors."""
     async with bank(retry_for=DEADLINE) as application:
         ledger = await Ledger.of(application)
-        await kill_under_load(application, ledger, happen)
-        assert {*ledger.answers} <= SURVIVED
-        await see_that_all_is_well(application, ledger, store)
+        await break_under_load(application, ledger, fault)
+        assert {*ledger.statuses} <= SURVIVED
+        await check_recovery(application, ledger, store)
 
 
 @on(MongoDBSet)
 async def test_the_primary_is_killed_under_load(store: MongoDBSet, bank: Serving) -> None:
-    """What the others did not have yet was not acknowledged, so it is done again."""
+    """Writes that were not replicated were not acknowledged, so they are retried."""
     await survive(store, bank, store.crash)
 
 
@@ -55,12 +55,12 @@ async def test_the_server_is_restarted_under_load(store: MongoDB, bank: Serving)
     await survive(store, bank, store.restart)
 
 
-# --- What begins anew -----------------------------------------------------------------------------
+# --- Replayed transactions ------------------------------------------------------------------------
 
 
 @on(MongoDB)
 async def test_what_was_read_is_read_again_after_a_conflict(store: MongoDB, bank: Serving) -> None:
-    """Two look whether a transfer was made, and find that it was not: one of them makes it."""
+    """Two units check whether a transfer exists and find that it does not: one creates it."""
     async with bank() as application:
         ledger = await Ledger.of(application)
         first = asyncio.create_task(application.transfer("once", to="units", gate="once"))
@@ -70,19 +70,21 @@ async def test_what_was_read_is_read_again_after_a_conflict(store: MongoDB, bank
         await application.open_gate("once")
         assert [(await first).status, (await second).status] == [201, 201]
         ledger.transfers["once"] = Outcome.DONE
-        await see_that_all_is_well(application, ledger, store)
+        await check_recovery(application, ledger, store)
 
 
 @on(MongoDB)
 @pytest.mark.parametrize("place", ["gate", "last_gate"], ids=["between", "before-the-commit"])
-async def test_a_transaction_is_over_its_time(store: MongoDB, bank: Serving, place: str) -> None:
+async def test_a_transaction_exceeds_its_lifetime(
+    store: MongoDB, bank: Serving, place: str
+) -> None:
     async with bank() as application:
         ledger = await Ledger.of(application)
         with store.lifetime(1):
             transfer = asyncio.create_task(application.transfer("late", **{place: "late"}))
             await application.arrivals("late")
-            await store.let_go()
+            await store.wait_for_release()
             await application.open_gate("late")
             assert (await transfer).status == 201
         ledger.transfers["late"] = Outcome.DONE
-        await see_that_all_is_well(application, ledger, store)
+        await check_recovery(application, ledger, store)

@@ -1,1 +1,1 @@
-"""The tests: `pytest` runs them, on a database server of their own."""
+"""The tests: `pytest` runs them on a private database server."""

@@ -1,1 +1,1 @@
-"""The general tests of the data layer: they read the models and adapt to them."""
+"""General tests of the data layer: they read the models and adapt to them."""

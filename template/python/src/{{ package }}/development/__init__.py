@@ -1,1 +1,1 @@
-"""Tools for development: private servers, sample data, new revisions. Production never imports them."""
+"""Development tools, never imported in production: private servers, sample data, revisions."""

@@ -1,1 +1,1 @@
-"""The data layer over HTTP."""
+"""The HTTP API of the data layer."""
