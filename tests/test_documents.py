@@ -517,7 +517,7 @@ def test_the_text_describes_a_relation(sentence: str, words: str) -> None:
         "**Removing an order permanently** also deletes its order lines and parcels.",
         "**RESTRICT prevents deleting a referenced row**: a staff (by stores and orders) "
         "and a parcel (by claims). Soft-deleted orders count until they are deleted permanently.",
-        "**Cascades ignore soft delete**: the orders of an owner",
+        "**Cascades ignore soft delete**: they permanently delete the orders of an owner",
         "**Soft-deleted rows are still referenced** by `order_lines.order_id`",
         "**`staff.store_id` closes a cycle of references**",
         "**A row can be its own ancestor** through `staff.superior_id`",

@@ -163,6 +163,7 @@ def test_edits_of_moved_files_are_merged_into_the_new_places(
     assert git(project, "status", "--porcelain") == ""
 
     said = update_with_trust(project)
+    assert "It crosses 0.2.0, in which files moved" in said
     assert "Merged your edits into: " in said
     assert_no_conflict(project)
     copy(template, tmp_path / "fresh", **ANSWERS[orm])

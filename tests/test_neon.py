@@ -200,7 +200,7 @@ def test_migrations_reject_the_url_of_the_pooler(trial: Trial, command: tuple[st
     rejected = trial.attempt(*command, DATABASE_URL=PASTED)
     assert rejected.returncode == 1
     assert rejected.stderr.rstrip().endswith(
-        "DATABASE_URL leads to Neon's pooler, and migrations need a direct connection: "
+        "DATABASE_URL points to Neon's pooler, and migrations need a direct connection: "
         f"set DATABASE_URL_UNPOOLED to the direct URL, whose host is {DIRECT_HOST}."
     )
     assert "hunter2" not in rejected.stdout + rejected.stderr

@@ -108,19 +108,53 @@ def test_a_project_passes_its_own_tests(
     ("database", "sessions"),
     [*product(SUPPORTED["sqlalchemy"], ["async", "both"]), ("mongodb", "async")],
 )
-def test_a_project_is_imported_with_its_runtime_dependencies_only(
-    database: str, sessions: str, workshop: Workshop
+def test_a_project_runs_without_what_it_is_developed_with(
+    database: str, sessions: str, workshop: Workshop, tmp_path: Path
 ) -> None:
-    """A deployment does not install development dependencies."""
-    project = workshop.render(**answers_for(database, 0), sessions=sessions)
-    python = workshop.python(f"runtime-{database}-{sessions}", [project], development=False)
+    """A deployment has no development dependencies, and may leave `development/` out."""
+    rendered = workshop.render(**answers_for(database, 0), sessions=sessions)
+    python = workshop.python(f"runtime-{database}-{sessions}", [rendered], development=False)
+    project = tmp_path / "project"
+    shutil.copytree(rendered, project)
+    shutil.rmtree(project / "src" / "acme" / "development")
     modules = ["acme.cli", "acme.api.app", "acme.models", "acme.repositories", "acme.schemas"]
+    modules += ["acme.migrating.commands", "acme.migrating.comparison"]
     modules += ["acme.database.sync_sessions"] if sessions == "both" else []
-    subprocess.run(
-        [python, "-W", "error", "-c", f"import {', '.join(modules)}"],
-        env={"PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
-        check=True,
-    )
+    environment = {
+        "PYTHONPATH": str(project / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'acme.db'}",
+        "JWT_SECRET": "s" * 32,
+    }
+    commands = [["-W", "error", "-c", f"import {', '.join(modules)}"]]
+    if database == "sqlite":
+        commands += [["-m", "acme.cli", "db", "upgrade"], ["-c", SERVE]]
+    for arguments in commands:
+        subprocess.run([python, *arguments], cwd=project, env=environment, check=True)
+
+
+# Starts the application, and asks it over ASGI whether it is ready.
+SERVE = """
+import asyncio
+from acme.api.app import create_app
+
+async def main():
+    app, sent = create_app(), []
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "path": "/health/ready",
+        "raw_path": b"/health/ready", "query_string": b"", "headers": [], "scheme": "http",
+        "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1), "root_path": "",
+    }
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+    async def send(message):
+        sent.append(message)
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+    assert sent[0]["status"] == 200, sent
+
+asyncio.run(main())
+"""
 
 
 def _environment(python: Path, project: Path, home: Path, temporary: Path) -> dict[str, str]:

@@ -179,6 +179,19 @@ def test_when_the_model_changes_the_code_follows_and_edits_survive(
     assert rendered(project, *edits) == rendered(tmp_path / "fresh", *edits)
 
 
+def test_a_project_from_a_relative_path_can_be_updated(template: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--quiet"]
+    answers = ["-d", "starter=blank", "-d", "database=sqlite"]
+    subprocess.run([*command, *answers, ".", "../project"], cwd=template, check=True)
+    project = tmp_path / "project"
+    commit(project)
+    command = [sys.executable, "-m", "copier", "update", "--defaults"]
+    done = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
+    assert "Updating project to template v1.0.0." in done.stderr
+    assert "git diff --name-only --diff-filter=U" in done.stderr
+    assert git(project, "status", "--porcelain") == ""
+
+
 def test_when_an_entity_is_removed_what_was_made_of_it_goes(
     generate: Callable[..., Path], template: Path, tmp_path: Path
 ) -> None:
