@@ -14,6 +14,7 @@ Running it again changes nothing.
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -107,10 +108,22 @@ PACKAGES = {
 
 # Names that have another name now, or are in another module, by the module that they were in.
 NAMES: dict[str, dict[str, str]] = {
+    "api.problems": {
+        "answer_data_layer_error": "handle_data_layer_error",
+        "answer_http_error": "handle_http_error",
+        "answer_invalid_request": "handle_invalid_request",
+        "answer_unexpected_error": "handle_unexpected_error",
+    },
+    "api.serving": {"invitation": "startup_message"},
+    "comparing": {"is_made": "is_created"},
     "constraints": {"Violated": "Violation", "violated": "violation_of"},
     "driver": {
         "EXAMPLE_URL": "settings:EXAMPLE_URL",
         "MongoURL": "settings:MongoURL",
+        "NAMES_BROKEN_REFERENCES": "REPORTS_BROKEN_REFERENCES",
+        "is_unknown": "is_outcome_unknown",
+        "is_void": "is_transient",
+        "keep_rules": "set_up_connections",
         "parse_url": "settings:parse_url",
     },
     "faking": {
@@ -125,8 +138,26 @@ NAMES: dict[str, dict[str, str]] = {
         "encryption": "settings:encryption",
         "is_pooled": "settings:is_pooled",
     },
-    "seeding": {"at_most": "cap_counts"},
+    "refusals": {"Refusal": "Violation", "refused": "violation_of"},
+    "repositories.integrity": {
+        "hold": "lock_references",
+        "names_of": "targets_of",
+        "written": "locked_by",
+    },
+    "seeding": {
+        "LINKS_AT_MOST": "MAX_LINKS",
+        "PATIENCE": "ATTEMPTS_PER_OWNER",
+        "at_most": "cap_counts",
+    },
+    "tests.entities": {"is_single": "is_unique"},
+    "tests.modelled": {"keeps": "restricts_deletion", "place_of": "storage_name"},
+    "tests.server": {"away": "unreachable"},
+    "values": {"MOST_NESTED": "MAX_NESTING"},
+    "verbatim": {"VerbatimImpl": "EscapingImpl", "VerbatimInspector": "EscapingInspector"},
 }
+
+# The modules of these that have not moved.
+UNMOVED = ("api.problems", "models.base", "repositories.integrity")
 
 # A timestamp in the models of each family.
 TIMESTAMPS = {"beanie": "UtcDateTime", "sqlalchemy": "UtcTimestamp", "sqlmodel": "UtcTimestamp"}
@@ -141,7 +172,7 @@ class Report:
 
     merged: list[str] = field(default_factory=list)
     rewritten: list[str] = field(default_factory=list)
-    conflicts: list[str] = field(default_factory=list)
+    conflicts: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
 
@@ -158,6 +189,15 @@ class Project:
             ["git", "show", f"HEAD:./{path}"], cwd=self.folder, capture_output=True, check=False
         )
         return done.stdout if done.returncode == 0 else None
+
+    def mode(self, path: str) -> str:
+        """The mode of a file in HEAD, such as 100644; empty if it is not there."""
+        return _git(self.folder, "ls-tree", "HEAD", "--", path).decode().partition(" ")[0]
+
+    def is_ignored(self, path: str) -> bool:
+        """Whether git ignores a path."""
+        command = ["git", "check-ignore", "--quiet", "--no-index", path]
+        return subprocess.run(command, cwd=self.folder, check=False).returncode == 0
 
     def current(self, path: str) -> bytes | None:
         """The file in the working tree; None if it is not there."""
@@ -177,14 +217,27 @@ class Project:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
 
-    def files(self, *patterns: str) -> list[str]:
-        """The files that git tracks or would track."""
+    def files(self) -> list[str]:
+        """The files of this project that git tracks or would track, without links.
+
+        Folders with a project of their own are left out.
+        """
         listed = _git(
-            self.folder,
-            *("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns),
-        )
-        names = {name for name in listed.decode().split("\0") if name}
-        return sorted(name for name in names if (self.folder / name).is_file())
+            self.folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"
+        ).decode()
+        names = sorted({name for name in listed.split("\0") if name})
+        others = {
+            f"{Path(name).parent.as_posix()}/"
+            for name in names
+            if "/" in name and Path(name).name in ("pyproject.toml", ".copier-answers.yml")
+        }
+        return [
+            name
+            for name in names
+            if not name.startswith(tuple(others))
+            and (self.folder / name).is_file()
+            and not (self.folder / name).is_symlink()
+        ]
 
     def unmerged(self) -> dict[str, dict[int, bytes]]:
         """The sides of each file with conflicts: 1 is the base, 2 the user's, 3 the template's."""
@@ -218,20 +271,33 @@ def main(commit: str, answers_file: str, package: str) -> None:
         **{f"src/{before}/{old}.py": f"src/{package}/{new}.py" for old, new in MODULES.items()},
         **{f"tests/{old}.py": f"tests/{new}.py" for old, new in TESTS.items()},
     }
-    renamed = Renamed(before, package, str(answers.get("orm")))
     with tempfile.TemporaryDirectory(prefix="groundwork-") as folder:
-        generated = Path(folder, "project")
-        _render(answers, commit, generated)
-        for old, new in moves.items():
-            if (generated / old).is_file():
-                _move(project, report, (old, new), (generated / old).read_bytes(), renamed)
+        _render(answers, commit, Path(folder, "project"))
+        # A file of the same name that was not generated is the user's own, and has not moved.
+        generated = {
+            old: (Path(folder, "project") / old).read_bytes()
+            for old in moves
+            if (Path(folder, "project") / old).is_file()
+        }
+    moves = {old: new for old, new in moves.items() if old in generated}
+    # What the user has deleted or moved is not where the script looks for it.
+    there = {old: new for old, new in moves.items() if project.mode(old).startswith("100")}
+    renamed = Renamed(there, before, package, str(answers.get("orm")))
+    for old, new in moves.items():
+        _move(project, report, (old, new), generated[old], renamed)
     _resolve(project, report, {*moves.values()})
-    for path in project.files("*.py", "*.md"):
+    for path in project.files():
+        if not path.endswith((".py", ".md")):
+            continue
         text = (project.folder / path).read_bytes()
-        new_text = renamed.in_code(text) if path.endswith(".py") else _in_prose(text, moves)
+        new_text = renamed.in_code(text, path) if path.endswith(".py") else _in_prose(text, there)
         if new_text != text:
             project.write(path, new_text)
             report.rewritten.append(path)
+    if before != package:
+        report.notes.append(f"the package is {package} now; rename it in your own files, too")
+    report.conflicts |= project.unmerged().keys()
+    report.notes += _leftovers(project, renamed, there)
     _print(report)
 
 
@@ -250,23 +316,33 @@ def _move(
                 "content on by hand, and if you need the new file, take it from a new project"
             )
         return
-    if template is None or (mine is not None and moved_by_hand is not None):
+    is_link = project.mode(old).startswith("12")
+    if template is None or is_link or (mine is not None and moved_by_hand is not None):
         if mine not in (None, generated):
-            why = "is in use" if moved_by_hand is not None else "is no longer generated"
+            why = "is no longer generated"
+            if is_link:
+                why = "replaces a link"
+            elif moved_by_hand is not None:
+                why = "is in use"
             report.notes.append(
                 f"{new} {why}, so your edits of {old} were not merged; "
                 f"your version: git show HEAD:{project.prefix}{old}"
             )
         return
-    base = renamed.in_code(generated)
-    content, has_conflict = merge(renamed.in_code(mine or moved_by_hand or b""), base, template)
+    base = renamed.in_code(generated, old)
+    edited = renamed.in_code(mine if mine is not None else moved_by_hand or b"", old)
+    content, has_conflict = merge(edited, base, template)
     project.write(new, content)
-    sides = (renamed.in_code(mine or moved_by_hand or b""), base, template)
-    project.record(new, sides if has_conflict else None)
+    project.record(new, (edited, base, template) if has_conflict else None)
+    if project.mode(old) == "100755":
+        (project.folder / new).chmod(0o755)
     if has_conflict:
-        report.conflicts.append(new)
+        report.conflicts.add(new)
     elif content != template:
+        (project.folder / f"{old}.rej").unlink(missing_ok=True)
         report.merged.append(new)
+        if project.is_ignored(new):
+            report.notes.append(f"git ignores {new}, which contains your edits")
 
 
 def _resolve(project: Project, report: Report, done: set[str]) -> None:
@@ -275,29 +351,53 @@ def _resolve(project: Project, report: Report, done: set[str]) -> None:
         if path in done or {*sides} != {1, 2, 3}:
             continue
         content, has_conflict = merge(sides[2], sides[1], sides[3])
-        if has_conflict:
-            report.conflicts.append(path)
-        else:
+        if not has_conflict:
             project.write(path, content)
             project.record(path, None)
             report.merged.append(path)
+
+
+def _leftovers(project: Project, renamed: Renamed, moves: Mapping[str, str]) -> list[str]:
+    """A note on the files that still mention moved modules, in ways that are not renamed."""
+    names = [*moves, *(name for name in renamed.modules if name not in renamed.packages)]
+    pattern = (
+        re.compile(rf"(?<![\w./])(?:{'|'.join(map(re.escape, names))})(?!\w)") if names else None
+    )
+    found = []
+    for path in project.files():
+        if pattern is None or path in ("CHANGELOG.md", ".copier-answers.yml"):
+            continue
+        text = (project.folder / path).read_bytes().decode("utf-8", errors="replace")
+        # A call of a method is no mention of a module.
+        if any(text[hit.end() : hit.end() + 1] != "(" for hit in pattern.finditer(text)):
+            found.append(path)
+    shown = ", ".join(found[:10]) + (", ..." if len(found) > 10 else "")
+    return [f"These files still mention modules that moved; check them: {shown}"] if found else []
+
+
+# Longer than any line of equal signs that a text has.
+MARKER = 60
 
 
 def merge(mine: bytes, base: bytes, template: bytes) -> tuple[bytes, bool]:
     """Merge two versions of a file, and tell whether conflicts remain.
 
     Unlike git, this does not treat changes of different lines as a conflict when the lines are
-    adjacent.
+    adjacent, or when only the line endings differ.
     """
+    if b"\r\n" in mine and b"\r\n" not in base:
+        content, has_conflict = merge(mine.replace(b"\r\n", b"\n"), base, template)
+        return content.replace(b"\n", b"\r\n"), has_conflict
     with tempfile.TemporaryDirectory(prefix="groundwork-") as folder:
         names = []
         for name, content in zip(("mine", "base", "template"), (mine, base, template), strict=True):
             file = Path(folder, name)
             file.write_bytes(content)
             names.append(str(file))
-        labels = [argument for label in LABELS for argument in ("-L", label)]
-        command = ["git", "merge-file", "-p", "--diff3", *labels, *names]
-        done = subprocess.run(command, capture_output=True, check=False)
+        options = ["-p", "--diff3", f"--marker-size={MARKER}"]
+        done = subprocess.run(
+            ["git", "merge-file", *options, *names], capture_output=True, check=False
+        )
     if not 0 <= done.returncode < 128:
         raise RuntimeError(done.stderr.decode(errors="replace"))
     lines = [_settle(part) for part in _parts(done.stdout.splitlines(keepends=True))]
@@ -312,13 +412,13 @@ def _parts(lines: list[bytes]) -> Iterator[bytes | Conflict]:
     sides: Conflict | None = None
     side = 0
     for line in lines:
-        if sides is None and line.startswith(b"<<<<<<< "):
+        if line.startswith(b"<" * MARKER):
             sides, side = ([], [], []), 0
-        elif sides is not None and line.startswith(b"||||||| "):
+        elif line.startswith(b"|" * MARKER):
             side = 1
-        elif sides is not None and side == 1 and line.rstrip(b"\r\n") == b"=======":
+        elif line.startswith(b"=" * MARKER):
             side = 2
-        elif sides is not None and line.startswith(b">>>>>>> "):
+        elif line.startswith(b">" * MARKER) and sides is not None:
             yield sides
             sides = None
         elif sides is not None:
@@ -368,81 +468,216 @@ def _overlap(one: Change, other: Change) -> bool:
 
 
 class Renamed:
-    """The new names of moved modules, in Python code."""
+    """The new names of moved modules, in Python code.
 
-    def __init__(self, before: str, after: str, orm: str) -> None:
+    Args:
+        moves: Old and new paths of the files that moved in this project.
+        before: The package of the project.
+        after: The package after the update.
+        orm: The answer of that name.
+    """
+
+    def __init__(self, moves: Mapping[str, str], before: str, after: str, orm: str) -> None:
         self.before, self.after = before, after
         self.names = NAMES | {"models.base": {"Moment": TIMESTAMPS.get(orm, "Moment")}}
-        self.modules = {
-            f"{before}.{old.replace('/', '.')}": f"{after}.{new.replace('/', '.')}"
-            for old, new in MODULES.items()
-        } | {f"tests.{old}": f"tests.{new.replace('/', '.')}" for old, new in TESTS.items()}
-        moved = {*self.modules.values()}
+        self.modules = {_dotted(old): _dotted(new) for old, new in moves.items()}
         self.packages = {
             f"{before}.{name}": kept
-            | {module.rpartition(".")[2] for module in moved if f".{name}." in module}
+            | {new.rpartition("/")[2] for new in MODULES.values() if new.startswith(f"{name}/")}
             for name, kept in PACKAGES.items()
         }
-        plain = sorted(self.modules.keys() - self.packages.keys(), key=len, reverse=True)
-        self._dotted = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, plain))})(?!\w|/)")
-        self._import = re.compile(
-            rf"^([ \t]*)from ((?:tests|{re.escape(before)})(?:\.\w+)*) import (\([^)]*\)|[^\n(]+)",
-            re.MULTILINE,
-        )
+        # What a file uses and does not bind was imported by a line that the template has changed.
+        self.words = {
+            old: new
+            for module, names in self.names.items()
+            for old, new in names.items()
+            if ":" not in new and new != old and self._is_here(module)
+        }
 
-    def in_code(self, content: bytes) -> bytes:
-        """A Python file with the new names; the same file where it has no old ones."""
+    def _is_here(self, module: str) -> bool:
+        full = module if module.startswith("tests.") else f"{self.before}.{module}"
+        return full in self.modules or module in UNMOVED
+
+    def in_code(self, content: bytes, path: str) -> bytes:
+        """A Python file with the new names; the same file if it has no old ones."""
         try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError:
+            tree = ast.parse(content.decode("utf-8"))
+        except (SyntaxError, ValueError):
             return content
-        text = self._import.sub(self._imported, text)
-        return self._dotted.sub(lambda found: self.modules[found[0]], text).encode()
+        source = Source(content)
+        roots = (self.before, "tests") if path.startswith("tests/") else (self.before,)
+        parents = path.removeprefix("src/").split("/")[:-1]
+        is_plain = any(
+            alias.asname is None and alias.name.split(".")[0] in roots
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        )
+        edits = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                edits += self._from(source, node, roots, parents)
+            elif isinstance(node, ast.Import):
+                edits += [
+                    (*source.span(alias), source.text(alias).replace(alias.name, new, 1))
+                    for alias in node.names
+                    if (new := self._module(alias.name)) != alias.name
+                ]
+            elif isinstance(node, ast.Attribute) and is_plain:
+                name = ast.unparse(node)
+                if (new := self._module(name)) != name:
+                    edits.append((*source.span(node), new))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                new = self._path(node.value, roots)
+                if new != node.value and source.text(node).count(node.value) == 1:
+                    edits.append((*source.span(node), source.text(node).replace(node.value, new)))
+        edits += self._unbound(source, tree)
+        return source.edited(edits)
 
-    def _imported(self, found: re.Match[str]) -> str:
-        indent, module, names = found.groups()
-        if module in ("tests", self.before):
-            return self._of_modules(indent, module, names) or found[0]
-        lines = []
-        for old, new in self.names.get(module.partition(".")[2], {}).items():
-            pattern = rf"\b{old}\b( as \w+)?"
-            if not (member := re.search(pattern, names)):
-                continue
-            target, _, name = new.rpartition(":")
-            alias = member[1] or ("" if name == old else f" as {old}")
-            if target:
-                names = re.sub(rf"{pattern}(,\s*)?", "", names).rstrip(", ")
-                lines.append(f"{indent}from {self.after}.{target} import {name}{alias}")
-            else:
-                names = re.sub(pattern, name + alias, names)
-        members = {name.partition(" as ")[0] for name in _names(names)}
-        if members and not members <= self.packages.get(module, {"*"}):
-            module = self.modules.get(module, module)
-        if members:
-            lines.insert(0, f"{indent}from {module} import {names}")
-        return "\n".join(lines)
+    def _module(self, name: str) -> str:
+        return name if name in self.packages else self.modules.get(name, name)
 
-    def _of_modules(self, indent: str, root: str, names: str) -> str:
-        """`from acme import driver, schemas`, with one line for each module that moved."""
-        kept, lines = [], []
-        for name in _names(names):
-            module, _, alias = name.partition(" as ")
-            full = f"{root}.{module}"
-            if full not in self.modules or (full in self.packages and module == "database"):
-                kept.append(name)
-                continue
+    def _path(self, text: str, roots: tuple[str, ...]) -> str:
+        """The dotted name of a module or of something in it, as tests patch it."""
+        parts = text.split(".")
+        if parts[0] not in roots or not all(part.isidentifier() for part in parts):
+            return text
+        for size in range(len(parts), 1, -1):
+            module, rest = ".".join(parts[:size]), parts[size:]
+            if module in self.modules:
+                if not rest:
+                    return self._module(module)
+                target, name = self._place(module, rest[0])
+                return ".".join([target, name, *rest[1:]])
+        return text
+
+    def _place(self, module: str, name: str) -> tuple[str, str]:
+        """The module and the name of what `from module import name` imports."""
+        full = f"{module}.{name}"
+        if full in self.modules and full != f"{self.before}.database":
             parent, _, last = self.modules[full].rpartition(".")
-            suffix = "" if (alias or module) == last else f" as {alias or module}"
-            lines.append(f"{indent}from {parent} import {last}{suffix}")
-        if not lines:
-            return ""
-        return "\n".join([f"{indent}from {root} import {', '.join(kept)}"] * bool(kept) + lines)
+            return parent, last
+        key = module if module.startswith("tests.") else module.partition(".")[2]
+        target, _, new = self.names.get(key, {}).get(name, name).rpartition(":")
+        if module not in self.modules and not self._is_here(key):
+            return module, name
+        if target:
+            return f"{self.after}.{target}", new
+        if new in self.packages.get(module, ()):
+            return module, new
+        return self.modules.get(module, module), new
+
+    def _from(
+        self, source: Source, node: ast.ImportFrom, roots: tuple[str, ...], parents: list[str]
+    ) -> list[Edit]:
+        module = node.module or ""
+        if node.level:
+            module = ".".join([*parents[: len(parents) - node.level + 1], *module.split(".")])
+            module = module.rstrip(".")
+        if module.split(".")[0] not in roots:
+            return []
+        places: dict[str, list[str]] = {}
+        changed = False
+        for alias in node.names:
+            target, name = self._place(module, alias.name)
+            changed = changed or (target, name) != (module, alias.name)
+            as_name = alias.asname or (alias.name if name != alias.name else None)
+            member = f"{name} as {as_name}" if as_name and as_name != name else name
+            places.setdefault(target, []).append(member)
+        if not changed:
+            return []
+        old = source.text(node)
+        if len(places) == 1 and [*places.values()] == [[_member(alias) for alias in node.names]]:
+            # Comments in brackets stay where only the module has another name.
+            return [(*source.span(node), re.sub(r"(?<=from )\s*\S+", target, old, count=1))]
+        indent = source.indent(node)
+        lines = [
+            _statement(target, names, indent or "", "\n" in old) for target, names in places.items()
+        ]
+        return [
+            (*source.span(node), "; ".join(lines) if indent is None else f"\n{indent}".join(lines))
+        ]
+
+    def _unbound(self, source: Source, tree: ast.AST) -> list[Edit]:
+        bound, used = set(), []
+        for node in ast.walk(tree):
+            match node:
+                case ast.Name(ctx=ast.Load()):
+                    used.append(node)
+                case ast.Name(id=name) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+                    bound.add(name)
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    bound.add(name)
+                case ast.ClassDef(name=name) | ast.MatchAs(name=str(name)):
+                    bound.add(name)
+                case ast.alias(name="*"):
+                    return []
+                case ast.alias(name=name, asname=alias):
+                    bound.add(alias or name.split(".")[0])
+        return [
+            (*source.span(node), self.words[node.id])
+            for node in used
+            if node.id in self.words and node.id not in bound
+        ]
 
 
-def _names(names: str) -> list[str]:
-    """The names of an import, in brackets or not, without comments."""
-    lines = [line.partition("#")[0] for line in names.strip("()").splitlines()]
-    return [name for name in (part.strip() for part in "".join(lines).split(",")) if name]
+#: Where a text begins and ends, and what replaces it.
+Edit = tuple[int, int, str]
+
+
+class Source:
+    """The places of nodes in the text of a file."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.starts = [0]
+        for line in content.splitlines(keepends=True):
+            self.starts.append(self.starts[-1] + len(line))
+
+    def span(self, node: Any) -> tuple[int, int]:
+        """Where a node begins and ends."""
+        first = self.starts[node.lineno - 1] + node.col_offset
+        return first, self.starts[node.end_lineno - 1] + node.end_col_offset
+
+    def text(self, node: Any) -> str:
+        """The text of a node."""
+        first, last = self.span(node)
+        return self.content[first:last].decode("utf-8")
+
+    def indent(self, node: Any) -> str | None:
+        """The white space before a statement; None if it shares its line with another."""
+        first, last = self.span(node)
+        before = self.content[self.starts[node.lineno - 1] : first].decode("utf-8")
+        after = self.content[last : self.starts[node.end_lineno]].decode("utf-8")
+        return before if not before.strip() and not after.strip().startswith(";") else None
+
+    def edited(self, edits: list[Edit]) -> bytes:
+        """The text with all edits; as it was if the result is no Python."""
+        content = self.content
+        for first, last, new in sorted(set(edits), reverse=True):
+            content = content[:first] + new.encode() + content[last:]
+        try:
+            ast.parse(content)
+        except (SyntaxError, ValueError):
+            return self.content
+        return content
+
+
+def _dotted(path: str) -> str:
+    """The name of the module in a file."""
+    return path.removeprefix("src/").removesuffix(".py").replace("/", ".")
+
+
+def _member(alias: ast.alias) -> str:
+    return f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+
+
+def _statement(module: str, names: list[str], indent: str, is_long: bool) -> str:
+    line = f"from {module} import {', '.join(names)}"
+    if len(names) == 1 or (not is_long and len(indent + line) <= 100):
+        return line
+    inner = "".join(f"\n{indent}    {name}," for name in names)
+    return f"from {module} import ({inner}\n{indent})"
 
 
 def _in_prose(content: bytes, moves: Mapping[str, str]) -> bytes:
@@ -474,7 +709,7 @@ def _print(report: Report) -> None:
         say.append(f"Updated imports and paths in: {', '.join(report.rewritten)}.")
     say += [f"{note}." for note in report.notes]
     if report.conflicts:
-        say.append(f"Resolve the conflicts in: {', '.join(report.conflicts)}.")
+        say.append(f"Resolve the conflicts in: {', '.join(sorted(report.conflicts))}.")
     for line in say:
         print(line, file=sys.stderr)
 

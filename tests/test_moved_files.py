@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -40,9 +41,10 @@ PATCHED = "acme.driver.create"
 '''
 OWN_FILE_NOW = '''"""A report of our own."""
 
-from acme import schemas
 from acme.database import driver
-from acme.database.sessions import Database, translated_errors
+from acme import schemas
+from acme.database import Database
+from acme.database.sessions import translated_errors
 from acme.settings import parse_url
 from acme.development.fake_data import (
     Sample,
@@ -51,6 +53,41 @@ from acme.development.fake_data import (
 
 PATCHED = "acme.database.driver.create"
 '''
+
+# Imports of moved modules, in a file of the user's: what it was, and what it is.
+IMPORTS = {
+    "a comment": (
+        "from acme.driver import create, parse_url  # noqa: F401\n",
+        "from acme.database.driver import create\n"
+        "from acme.settings import parse_url  # noqa: F401\n",
+    ),
+    "brackets with comments": (
+        "from acme.fields import (\n    Text,  # the (old) one\n)\n",
+        "from acme.models.field_types import (\n    Text,  # the (old) one\n)\n",
+    ),
+    "relative": ("from .driver import create\n", "from acme.database.driver import create\n"),
+    "in one line": (
+        "def f(): from acme.faking import moment; return moment\n",
+        "def f(): from acme.development.fake_data import random_timestamp as moment; "
+        "return moment\n",
+    ),
+    "a plain import": (
+        "import acme.driver\n\nacme.driver.create()\n",
+        "import acme.database.driver\n\nacme.database.driver.create()\n",
+    ),
+    "a patched name": (
+        'PATCHED = "acme.database.translated_errors"\n',
+        'PATCHED = "acme.database.sessions.translated_errors"\n',
+    ),
+    "a name whose import the template changed": ("seen: Moment\n", "seen: UtcDateTime\n"),
+    "a star": ("from acme.fields import *\n", "from acme.models.field_types import *\n"),
+    # What has not moved, or only looks like a module.
+    "the new layout": ("from acme.database import Database, driver\n",) * 2,
+    "an attribute": ("acme = {}\nacme.values()\n",) * 2,
+    "a module of the user's": ("from acme.validators import is_slug\n",) * 2,
+    "other tests": ("from tests.world import World\n",) * 2,
+    "no Python": ("from acme.driver import (\n",) * 2,
+}
 
 
 def append(name: str) -> Edit:
@@ -222,9 +259,69 @@ def test_an_update_of_a_dirty_working_tree_changes_nothing(
     assert git(project, "status", "--porcelain").splitlines() == ["?? notes.txt"]
 
 
-def test_the_moved_files_are_those_of_the_template(workshop: Workshop) -> None:
+@pytest.fixture(scope="module")
+def hook() -> dict[str, Any]:
+    """The names of the script."""
+    return runpy.run_path(str(ROOT / "hooks" / "v0_2_0.py"))
+
+
+@pytest.mark.parametrize(("before", "after"), IMPORTS.values(), ids=IMPORTS.keys())
+def test_imports_of_moved_modules_are_renamed(
+    before: str, after: str, hook: dict[str, Any]
+) -> None:
+    moves = {f"src/acme/{old}.py": f"src/acme/{new}.py" for old, new in hook["MODULES"].items()}
+    # Only documents have validators: here they are the user's own.
+    del moves["src/acme/validators.py"]
+    moves["tests/world.py"] = "tests/data_layer/world.py"
+    renamed = hook["Renamed"](moves, "acme", "acme", "beanie")
+    assert renamed.in_code(before.encode(), "src/acme/own.py").decode() == after
+    windows = before.replace("\n", "\r\n").encode()
+    assert renamed.in_code(windows, "src/acme/own.py").decode().splitlines() == after.splitlines()
+
+
+def test_code_of_the_new_layout_stays_as_it_is(hook: dict[str, Any], workshop: Workshop) -> None:
+    moves = {f"src/acme/{old}.py": f"src/acme/{new}.py" for old, new in hook["MODULES"].items()}
+    moves |= {f"tests/{old}.py": f"tests/{new}.py" for old, new in hook["TESTS"].items()}
+    for answers in ({"sessions": "both"}, {"orm": "beanie", "primary_key": "objectid"}):
+        renamed = hook["Renamed"](moves, "acme", "acme", answers.get("orm", "sqlalchemy"))
+        for path, text in files(workshop.render(**answers)).items():
+            if path.endswith(".py"):
+                assert renamed.in_code(text.encode(), path) == text.encode(), path
+
+
+@pytest.mark.parametrize(
+    ("mine", "base", "template", "merged"),
+    [
+        ("a\nb\nmine\n", "a\nb\n", "a\nB\n", "a\nB\nmine\n"),
+        ("mine\na\nb\n", "a\nb\n", "A\nb\n", "mine\nA\nb\n"),
+        ("a\nmine\nc\n", "a\nb\nc\n", "A\nb\nC\n", "A\nmine\nC\n"),
+        ("a\r\nb\r\nmine\r\n", "a\nb\n", "A\nb\n", "A\r\nb\r\nmine\r\n"),
+        (
+            "x\nMy\n=======\nold!\n",
+            "x\nT\n=======\nold\n",
+            "x\nT\n---\nold\n",
+            "x\nMy\n---\nold!\n",
+        ),
+        ("a\nmine\n", "a\nb\n", "a\ntheirs\n", None),
+        ("a\nb\nmine\n", "a\nb\n", "a\nb\ntheirs\n", None),
+    ],
+)
+def test_changes_of_different_lines_are_no_conflict(
+    mine: str, base: str, template: str, merged: str | None, hook: dict[str, Any]
+) -> None:
+    content, has_conflict = hook["merge"](mine.encode(), base.encode(), template.encode())
+    assert has_conflict == (merged is None)
+    if merged is None:
+        assert b"mine" in content
+        assert b"theirs" in content
+    else:
+        assert content.decode() == merged
+
+
+def test_the_moved_files_are_those_of_the_template(
+    hook: dict[str, Any], workshop: Workshop
+) -> None:
     """Every new place of the script is rendered for some project."""
-    hook = runpy.run_path(str(ROOT / "hooks" / "v0_2_0.py"))
     projects = [
         workshop.render(sessions="both", database="neon"),
         workshop.render(**model("forum") | {"package": "acme", "database": "postgresql"}),
