@@ -361,18 +361,27 @@ def test_an_invalid_setting_is_reported_with_the_log(kind: Kind) -> None:
     assert message in str(error.value)
 
 
-def test_a_server_can_be_run_from_the_command_line(kind: Kind, data_folder: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", kind.server.__module__, data_folder],
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_can_be_run_from_the_command_line(
+    number: signal.Signals, kind: Kind, data_folder: Path
+) -> None:
+    """As a background job, which starts with SIGINT ignored, too."""
+    command = [sys.executable, "-m", kind.server.__module__, str(data_folder)]
+    ignoring = f"import os, signal; signal.signal({signal.SIGINT:d}, signal.SIG_IGN); "
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{ignoring}os.execv({command[0]!r}, {command!r})"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
-    )
-    assert process.stdout
-    assert kind.query(process.stdout.readline().strip(), kind.ping) == [1]
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10) == ("", "")
+    ) as process:
+        try:
+            assert process.stdout
+            assert kind.query(process.stdout.readline().strip(), kind.ping) == [1]
+            process.send_signal(number)
+            assert process.communicate(timeout=10) == ("", "")
+        finally:
+            process.kill()
 
 
 # ---- PostgreSQL only

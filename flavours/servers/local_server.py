@@ -179,9 +179,12 @@ class LocalServer(ABC):
 
 
 def run(kind: type[LocalServer], module: str) -> None:
-    """Run a server and print its URL, as `python -m {{ package }}.MODULE [FOLDER]`."""
+    """Run a server and print its URL, as `python -m {{ package }}.development.MODULE [FOLDER]`."""
+    # Background jobs start with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     parser = argparse.ArgumentParser(
-        prog=f"python -m {{ package }}.{module}",
+        prog=f"python -m {{ package }}.development.{module}",
         description=f"Run {kind.process.product} and print its URL. Press Ctrl-C to stop.",
     )
     parser.add_argument("folder", nargs="?", type=Path, help="data folder (default: temporary)")
