@@ -199,17 +199,14 @@ class Project:
         command = ["git", "check-ignore", "--quiet", "--no-index", path]
         return subprocess.run(command, cwd=self.folder, check=False).returncode == 0
 
-    def current(self, path: str) -> bytes | None:
-        """The file in the working tree; None if it is not there."""
-        file = self.folder / path
-        return file.read_bytes() if file.is_file() else None
-
     def generated(self, path: str) -> bytes | None:
         """The file as the template writes it now; None if it does not.
 
         Where the user had a file in this place already, Copier has recorded a conflict with it.
         """
-        return self.unmerged().get(path, {}).get(3) or self.current(path)
+        file = self.folder / path
+        current = file.read_bytes() if file.is_file() else None
+        return self.unmerged().get(path, {}).get(3, current)
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file into the working tree."""
