@@ -15,7 +15,17 @@ from jinja2 import Environment
 from tests.oracle import SESSIONS, TRIPLES
 from tests.workshop import TRICKY, CompiledTemplates, Workshop, model, new_workshop
 
+# As many mutations as take three minutes at most.
+SAMPLE = "8"
 FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--mutations",
+        default=SAMPLE,
+        help="the number of mutations to try, or `all`; see tests/mutations/__init__.py",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,4 +88,4 @@ def python(workshop: Workshop) -> Path:
     """A Python with the dependencies of all generated projects."""
     both = [triple | {"sessions": SESSIONS[triple["orm"]][-1]} for triple in TRIPLES]
     answers = [*TRIPLES, *both, *(model(name) for name in TRICKY)]
-    return workshop.python("environment", [workshop.render(**each) for each in answers])
+    return workshop.python("environment", (workshop.render(**each) for each in answers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import psutil
 import pytest
 
 from tests.oracle import SUPPORTED, TRIPLES, answers_for, label
-from tests.workshop import REALISTIC, TRICKY, Workshop, model
+from tests.workshop import REALISTIC, TRICKY, Workshop, environment_of, model
 
 DEFAULT = {"orm": "sqlalchemy", "database": "postgresql", "primary_key": "uuid7"}
 
@@ -88,7 +87,7 @@ def test_a_project_passes_its_own_tests(
     done = subprocess.run(
         [python, "-m", "pytest", "--tb=short"],
         cwd=project,
-        env=_environment(python, project, home, temporary),
+        env=environment_of(python, project, home, temporary),
         capture_output=True,
         text=True,
         check=False,
@@ -155,17 +154,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-def _environment(python: Path, project: Path, home: Path, temporary: Path) -> dict[str, str]:
-    """Return a clean environment, so that no setting of the developer affects the project."""
-    return {
-        "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(project / "src"),
-        "HOME": str(home),
-        "TMPDIR": str(temporary),
-        "LANG": "C.UTF-8",
-    }
 
 
 def _remaining_files(temporary: Path) -> list[Path]:

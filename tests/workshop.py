@@ -1,6 +1,7 @@
 """The folder of a test session: a copy of the template and the projects rendered from it.
 
-All processes of a session share one workshop, so everything in it is created once.
+All processes of a session share one workshop, so everything in it is created once. A session that a
+test starts, on a mutated template, takes environments from the workshop at GROUNDWORK_WORKSHOP.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,8 @@ class Workshop:
     def __init__(self, folder: Path, worker: str) -> None:
         self.folder = folder
         self.worker = worker
+        # The folder with the environments and the compiled templates.
+        self.shared = Path(os.environ.get("GROUNDWORK_WORKSHOP", folder))
 
     def template(self) -> Path:
         """Return a copy of the template, without the files that git ignores."""
@@ -79,12 +83,13 @@ class Workshop:
                 unfinished.rename(project)
         return project
 
-    def python(self, name: str, projects: list[Path], *, development: bool = True) -> Path:
+    def python(self, name: str, projects: Iterable[Path], *, development: bool = True) -> Path:
         """Return a Python with the dependencies of all these projects.
 
-        The first call determines the contents of the environment with this name.
+        The first call determines the contents of the environment with this name. Others do not
+        read `projects`.
         """
-        environment = self.folder / name
+        environment = self.shared / name
         python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         with self._lock(environment):
             if not (environment / "complete").exists():
@@ -96,7 +101,7 @@ class Workshop:
 
     def shared_folder(self, name: str) -> Path:
         """Return the folder of this name, which all tests share."""
-        folder = self.folder / name
+        folder = self.shared / name
         folder.mkdir(exist_ok=True)
         return folder
 
@@ -121,15 +126,35 @@ class CompiledTemplates(FileSystemBytecodeCache):
 
 def copy_template(destination: Path) -> None:
     """Copy the files of the template, committed or not."""
-    listed = subprocess.check_output(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TEMPLATE],
-        cwd=ROOT,
-    )
+    _copy_files(destination, TEMPLATE)
+
+
+def copy_repository(destination: Path) -> None:
+    """Copy this repository, with its history and with what is not committed."""
+    subprocess.run(["git", "clone", "-q", "--no-checkout", str(ROOT), str(destination)], check=True)
+    _copy_files(destination, ())
+    subprocess.run(["git", "add", "--all"], cwd=destination, check=True)
+
+
+def _copy_files(destination: Path, paths: Sequence[str]) -> None:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths]
+    listed = subprocess.check_output(command, cwd=ROOT)
     for name in filter(None, listed.decode().split("\0")):
         source, target = ROOT / name, destination / name
         if source.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
+
+
+def environment_of(python: Path, project: Path, home: Path, temporary: Path) -> dict[str, str]:
+    """Return a clean environment, so that no setting of the developer affects the project."""
+    return {
+        "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(project / "src"),
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+    }
 
 
 def dependencies(project: Path, development: bool) -> list[str]:
