@@ -102,7 +102,7 @@ def run_ours(
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
     }
-    environment["GROUNDWORK_WORKSHOP"] = str(workshop.folder)
+    environment["GROUNDWORK_WORKSHOP"] = str(workshop.shared)
     return _pytest(Path(sys.executable), mutation, repository, environment)
 
 

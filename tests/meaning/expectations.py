@@ -1,0 +1,251 @@
+"""What a data model means, read from the YAML that its author wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Who may use a route: every caller with a token, or only those with the scope `admin`.
+ANY, ADMIN = "any", "admin"
+
+BOUNDS = {"ge", "gt", "le", "lt", "min_length"}
+
+# What an index without a method can sort by.
+SORTED = {
+    "string", "email", "url", "integer", "bigint", "decimal", "float", "boolean", "date", "time",
+    "datetime", "uuid", "enum",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index: its columns, of which descending ones begin with "-", and its condition."""
+
+    on: tuple[str, ...]
+    unique: bool = False
+    #: The values that indexed records have, by column.
+    where: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass
+class Entity:
+    """What the model says about one entity."""
+
+    name: str
+    owner: str | None
+    soft_delete: bool
+    versioned: bool
+    #: Whether records of other entities belong to these.
+    is_owner: bool
+    create: set[str] = field(default_factory=set)
+    update: set[str] = field(default_factory=set)
+    response: set[str] = field(default_factory=set)
+    secret: set[str] = field(default_factory=set)
+    #: Whether each column can be null.
+    columns: dict[str, bool] = field(default_factory=dict)
+    #: The entity that each column refers to, and what happens when that record is deleted.
+    references: dict[str, tuple[str, str]] = field(default_factory=dict)
+    indexes: set[Index] = field(default_factory=set)
+    #: Indexes with a method, such as gin.
+    methods: dict[tuple[str, ...], str] = field(default_factory=dict)
+    #: The columns whose values the database must check, with the values that this depends on.
+    checked: dict[str, set[str]] = field(default_factory=dict)
+    #: The maximum length of text columns.
+    lengths: dict[str, int] = field(default_factory=dict)
+    #: Fields that lists can be sorted by.
+    orders: set[str] = field(default_factory=set)
+    searchable: bool = False
+    #: Who may use each route, by method and path.
+    routes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The path of the records: AuditEvent is at /audit-events."""
+        return "/" + plural(snake(self.name)).replace("_", "-")
+
+
+def snake(name: str) -> str:
+    """Return the name of a variable: AuditEvent is audit_event."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def plural(name: str) -> str:
+    """Return the plural of a regular noun."""
+    if re.search("[^aeiou]y$", name):
+        return name[:-1] + "ies"
+    return name + ("es" if name.endswith(("s", "x", "ch", "sh")) else "s")
+
+
+def entities_of(model: Mapping[str, Any]) -> dict[str, Entity]:
+    """Return what the model says about each entity with records of its own."""
+    owners = {declared.get("owned_by") for declared in model.values()}
+    found = {
+        name: _entity(name, declared, name in owners)
+        for name, declared in model.items()
+        if not declared.get("embedded")
+    }
+    for name, declared in model.items():
+        for relation, link in (declared.get("many_to_many") or {}).items():
+            _add_links(found[name], relation, found[link["to"]])
+    return found
+
+
+def _entity(name: str, declared: Mapping[str, Any], is_owner: bool) -> Entity:
+    entity = Entity(
+        name=name,
+        owner=declared.get("owned_by"),
+        soft_delete=declared.get("soft_delete", False),
+        versioned=declared.get("versioned", False),
+        is_owner=is_owner,
+    )
+    _add_bookkeeping(entity)
+    for field_name, options in (declared.get("fields") or {}).items():
+        _add_field(entity, field_name, options)
+    for reference, options in (declared.get("references") or {}).items():
+        _add_reference(entity, reference, options)
+    for check in (declared.get("checks") or {}).values():
+        left, right = re.findall("[a-z_]+", check["rule"])
+        entity.checked.setdefault(left, set()).add(right)
+    entity.response.update(declared.get("computed") or {})
+    _add_indexes(entity, declared)
+    _add_orders(entity, declared)
+    _add_routes(entity)
+    return entity
+
+
+def _add_bookkeeping(entity: Entity) -> None:
+    entity.columns |= {"id": False, "created_at": False, "updated_at": False}
+    entity.response |= {"id", "created_at", "updated_at"}
+    if entity.owner:
+        entity.columns["owner_id"] = False
+        entity.references["owner_id"] = (entity.owner, "cascade")
+        entity.response.add("owner_id")
+    if entity.soft_delete:
+        entity.columns["deleted_at"] = True
+    if entity.versioned:
+        entity.columns["version"] = False
+        entity.response.add("version")
+
+
+def _add_field(entity: Entity, name: str, options: Mapping[str, Any]) -> None:
+    entity.columns[name] = options.get("optional", False)
+    entity.create.add(name)
+    if not options.get("immutable"):
+        entity.update.add(name)
+    (entity.secret if options.get("secret") else entity.response).add(name)
+    bounds = {str(options[bound]) for bound in BOUNDS & options.keys()}
+    if bounds or options["type"] == "enum":
+        # Exact numbers are stored in various ways.
+        entity.checked[name] = set() if options["type"] == "decimal" else bounds
+        entity.checked[name].update(options.get("values", []))
+    if options["type"] in {"string", "email"}:
+        default = 254 if options["type"] == "email" else 255
+        entity.lengths[name] = options.get("max_length", default)
+
+
+def _add_reference(entity: Entity, name: str, options: Mapping[str, Any]) -> None:
+    column = f"{name}_id"
+    optional = options.get("optional", False)
+    entity.columns[column] = optional
+    default = "set_null" if optional else "restrict"
+    entity.references[column] = (options["to"], options.get("on_delete", default))
+    entity.create.add(column)
+    entity.response.add(column)
+    if not options.get("immutable"):
+        entity.update.add(column)
+
+
+def _add_indexes(entity: Entity, declared: Mapping[str, Any]) -> None:
+    own = ("owner_id",) if entity.owner else ()
+    entity.indexes.add(Index((*own, "-created_at", "-id")))
+    leading = set()
+    for index in declared.get("indexes") or []:
+        on = tuple(_column(declared, part) for part in _listed(index.get("on", index.get(True))))
+        where = {
+            _column(declared, name): value for name, value in (index.get("where") or {}).items()
+        }
+        if "using" in index:
+            entity.methods[on] = index["using"]
+            entity.searchable |= index["using"] == "fulltext"
+            continue
+        if not where:
+            leading.add(on[0])
+        entity.indexes.add(_index(entity, on, index.get("unique", False), where))
+    for name, options in (declared.get("fields") or {}).items():
+        if options.get("unique") or options.get("index"):
+            entity.indexes.add(_index(entity, (name,), options.get("unique", False), {}))
+    for name, options in (declared.get("references") or {}).items():
+        column = f"{name}_id"
+        if options.get("unique") or column not in leading:
+            entity.indexes.add(_index(entity, (column,), options.get("unique", False), {}))
+
+
+def _index(entity: Entity, on: tuple[str, ...], unique: bool, where: Mapping[str, Any]) -> Index:
+    # A deleted record does not reserve its unique values.
+    condition = {**where, "deleted_at": None} if unique and entity.soft_delete else where
+    return Index(on, unique, tuple(sorted(condition.items())))
+
+
+def _listed(on: str | list[str]) -> list[str]:
+    return [on] if isinstance(on, str) else on
+
+
+def _column(declared: Mapping[str, Any], part: str) -> str:
+    """Return the column of a part of an index: -owner is -owner_id."""
+    name = part.removeprefix("-")
+    refers = name == "owner" or name in (declared.get("references") or {})
+    return f"{part}_id" if refers else part
+
+
+def _add_orders(entity: Entity, declared: Mapping[str, Any]) -> None:
+    """Lists are sorted by what an index of every record contains, except keys."""
+    entity.orders.add("created_at")
+    fields = declared.get("fields") or {}
+    for index in entity.indexes:
+        if not [name for name, _ in index.where if name != "deleted_at"]:
+            for part in index.on:
+                options = fields.get(part.removeprefix("-"), {"type": None})
+                if options["type"] in SORTED and not options.get("secret"):
+                    entity.orders.add(part.removeprefix("-"))
+
+
+def _add_routes(entity: Entity) -> None:
+    """An owner's records are the owner's; others are read by all and changed by admins."""
+    read = ADMIN if entity.is_owner else ANY
+    change = ANY if entity.owner else ADMIN
+    one = f"{entity.path}/{{id}}"
+    entity.routes |= {
+        f"GET {entity.path}": read,
+        f"GET {entity.path}/numbered": read,
+        f"GET {one}": read,
+        f"POST {entity.path}": change,
+        f"PATCH {one}": change,
+        f"DELETE {one}": change,
+    }
+    if entity.is_owner:
+        entity.routes[f"GET {entity.path}/me"] = ANY
+    if entity.soft_delete:
+        entity.routes[f"POST {one}/restore"] = change
+    if entity.searchable:
+        entity.routes[f"GET {entity.path}/search"] = read
+
+
+def _add_links(entity: Entity, relation: str, target: Entity) -> None:
+    # A relation to records of another kind of owner has no routes.
+    if target.owner not in {None, entity.owner}:
+        return
+    path = f"{entity.path}/{{id}}/{relation.replace('_', '-')}"
+    change = ANY if entity.owner else ADMIN
+    entity.routes |= {
+        f"GET {path}": ADMIN if entity.is_owner else ANY,
+        f"PUT {path}": change,
+        f"PUT {path}/{{id}}": change,
+        f"DELETE {path}/{{id}}": change,
+    }
+
+
+def owned(entities: Mapping[str, Entity]) -> Iterator[Entity]:
+    """Yield the entities whose records have an owner."""
+    return (entity for entity in entities.values() if entity.owner)
