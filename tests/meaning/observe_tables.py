@@ -75,8 +75,8 @@ def _postgresql(rows: Rows) -> dict[str, Any]:
         else:
             table["checks"].append(row["definition"])
     for row in rows(
-        "SELECT i.indrelid::regclass::text AS name, i.indisunique AS is_unique, m.amname AS method, "
-        "pg_get_expr(i.indpred, i.indrelid) AS condition, "
+        "SELECT i.indrelid::regclass::text AS name, i.indisunique AS is_unique, "
+        "m.amname AS method, pg_get_expr(i.indpred, i.indrelid) AS condition, "
         "ARRAY(SELECT CASE WHEN pg_index_column_has_property(i.indexrelid, k, 'desc') "
         "THEN '-' ELSE '' END || trim('\"' FROM pg_get_indexdef(i.indexrelid, k, true)) "
         "FROM generate_series(1, i.indnkeyatts) AS k) AS parts "
