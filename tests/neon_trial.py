@@ -18,7 +18,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any
 from urllib.parse import urlsplit
 
-from acme.database import Database
+from acme.database import Database, SyncDatabase
 from acme.errors import DatabaseUnavailable, DataLayerError, StatementTimeout
 from acme.repositories import TagRepository, TaskRepository, UserRepository
 from acme.schemas import TagCreate, TaskCreate, TaskUpdate, UserCreate
@@ -255,6 +255,16 @@ async def reject(wrong: str, direct: str) -> None:
                 print(error)
             else:
                 raise AssertionError("the server was accepted")
+    sync = SyncDatabase(DatabaseSettings(database_url=wrong, database_retry_for=0.2))
+    for opening in (sync.reading(), sync.transaction()):
+        try:
+            with opening as session:
+                session.run(text("SELECT 1"))
+        except DatabaseUnavailable as error:
+            print(error)
+        else:
+            raise AssertionError("the server was accepted by a sync session")
+    sync.close()
 
 
 async def wake(pooled: str, direct: str) -> None:

@@ -104,7 +104,7 @@ class Trial:
 
 @pytest.fixture
 def trial(running: Neon, workshop: Workshop, python: Path) -> Trial:
-    return Trial(running, workshop, python, workshop.render(database="neon"))
+    return Trial(running, workshop, python, workshop.render(database="neon", sessions="both"))
 
 
 # ---- The pooler
@@ -161,7 +161,7 @@ def test_a_certificate_of_another_authority_is_rejected(trial: Trial, tmp_path: 
         output = trial.run_scenario(
             "reject", trial.running.pooled.url.replace(str(ours), authority)
         )
-        assert output.count("certificate verify failed") == 2
+        assert output.count("certificate verify failed") == 4
 
 
 def test_a_certificate_for_another_host_is_rejected(trial: Trial) -> None:
@@ -169,6 +169,7 @@ def test_a_certificate_for_another_host_is_rejected(trial: Trial) -> None:
         "reject", trial.running.pooled.url.replace("@localhost:", "@127.0.0.1:")
     )
     assert output.count("not valid for '127.0.0.1'") == 2
+    assert output.count('does not match host name "127.0.0.1"') == 2
 
 
 def test_a_server_without_tls_is_rejected(trial: Trial) -> None:
@@ -179,6 +180,7 @@ def test_a_server_without_tls_is_rejected(trial: Trial) -> None:
         "reject", trial.running.pooled.url.replace(f":{port}/", f":{bare}/")
     )
     assert output.count("rejected SSL upgrade") == 2
+    assert output.count("server does not support SSL") == 2
 
 
 # ---- A suspended server
@@ -215,7 +217,7 @@ def test_a_project_passes_its_own_tests_on_both_urls(
 ) -> None:
     folder = workshop.new_folder("neon-run")
     project = folder / "project"
-    shutil.copytree(workshop.render(database="neon"), project)
+    shutil.copytree(workshop.render(database="neon", sessions="both"), project)
     url = running.pooled.url if route == "pooled" else running.direct.url
     done = Trial(running, workshop, python, project).attempt(
         *("-m", "pytest", "--tb=short"), TEST_DATABASE_URL=url, TMPDIR=str(folder)
