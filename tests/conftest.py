@@ -13,7 +13,14 @@ import pytest
 from jinja2 import Environment
 
 from tests.oracle import SESSIONS, TRIPLES
-from tests.workshop import TRICKY, CompiledTemplates, Workshop, model, new_workshop
+from tests.workshop import (
+    TRICKY,
+    CompiledTemplates,
+    Workshop,
+    compiled_once,
+    model,
+    new_workshop,
+)
 
 # As many mutations as take three minutes at most.
 SAMPLE = "8"
@@ -67,12 +74,20 @@ def _isolated_environment() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_templates(workshop: Workshop) -> Iterator[None]:
-    """Cache compiled templates across renders: compiling takes most of the time of a render."""
+def _fast_renders(workshop: Workshop) -> Iterator[None]:
+    """Omit what takes most of the time of a render and does not depend on the answers.
+
+    Cache compiled templates, and the compiled text of paths and questions. Do not ask git about the
+    executable bit of each file, which Copier sets itself wherever git uses the bits of the files.
+    """
     cache = CompiledTemplates(str(workshop.shared_folder("compiled")))
     with pytest.MonkeyPatch.context() as patch:
         caching = partialmethod(Environment.__init__, bytecode_cache=cache)
         patch.setattr(Environment, "__init__", caching)
+        patch.setattr(Environment, "compile", compiled_once(Environment.compile))
+        if os.name == "posix":
+            asking = "copier._main.Worker._sync_git_index_executable_bit"
+            patch.setattr(asking, lambda *_: None, raising=False)
         yield
 
 

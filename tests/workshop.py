@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,29 @@ class CompiledTemplates(FileSystemBytecodeCache):
     def get_bucket(
         self, environment: Environment, name: str, filename: str | None, source: str
     ) -> Bucket:
-        options = f"{environment.trim_blocks} {environment.lstrip_blocks} {environment.undefined}"
-        return super().get_bucket(environment, name, options, source)
+        return super().get_bucket(environment, name, _options(environment), source)
+
+
+def compiled_once(compile: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `Environment.compile` with a cache of texts that are not the text of a file."""
+    compiled: dict[tuple[str, str], Any] = {}
+
+    def compile_once(environment: Environment, source: Any, *args: Any, **options: Any) -> Any:
+        if args or options or not isinstance(source, str):
+            return compile(environment, source, *args, **options)
+        key = source, _options(environment)
+        if key in compiled:
+            environment.preprocess(source)  # an extension of Copier notes that a text begins
+        else:
+            compiled[key] = compile(environment, source)
+        return compiled[key]
+
+    return compile_once
+
+
+def _options(environment: Environment) -> str:
+    """Return the options that the code of a compiled template depends on, and that differ here."""
+    return f"{environment.trim_blocks} {environment.lstrip_blocks} {environment.undefined}"
 
 
 def copy_template(destination: Path) -> None:
