@@ -1,8 +1,12 @@
-"""What no file may contain: leaks, untidy lines, and phrases that are not plain English."""
+"""What no file may contain: leaks, untidy lines, and phrases that are not plain English.
+
+The results are cached, because most files are the same in many combinations.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 # The patterns are written so that they do not match themselves.
 _LEAKS = {
@@ -49,6 +53,7 @@ _JINJA = re.compile(r"\{\{|\{%|\{#|%\}|#\}")
 _GITHUB_EXPRESSION = re.compile(r"\$\{\{ [\w.]+ \}\}")
 
 
+@cache
 def faults(path: str, text: str) -> list[str]:
     """What is wrong with the layout of a text file, a line each."""
     found = []
@@ -68,6 +73,7 @@ def faults(path: str, text: str) -> list[str]:
     return found
 
 
+@cache
 def leaks(path: str, text: str) -> list[str]:
     """What a text tells of the machine or the work that it was made with."""
     return [
@@ -78,6 +84,7 @@ def leaks(path: str, text: str) -> list[str]:
     ]
 
 
+@cache
 def phrases(path: str, text: str) -> list[str]:
     """Where a text contains a phrase that is not plain English, but for the list of them above."""
     return [
@@ -88,6 +95,7 @@ def phrases(path: str, text: str) -> list[str]:
     ]
 
 
+@cache
 def unrendered(path: str, text: str) -> list[str]:
     """Where a generated file still has Jinja."""
     return [

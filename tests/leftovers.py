@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 # These files contain the answers, and therefore words of choices and of the model.
@@ -28,15 +29,29 @@ class Word:
     def places(self, project: Mapping[str, str]) -> list[str]:
         """Return the places of the word in a project of `{path: text}`."""
         return [
-            f"{path}:{number}: {line.strip()}"
+            place
             for path, text in project.items()
             if path not in ANSWERS
-            for number, line in enumerate([path, *text.splitlines()])
-            if self.pattern.search(line)
+            for place in _places_of_words(path, text).get(self.pattern, ())
         ]
 
     def __str__(self) -> str:
         return f"{self.question} {self.pattern.pattern}"
+
+
+@cache
+def _places_of_words(path: str, text: str) -> dict[re.Pattern[str], list[str]]:
+    """Return the places of each word in a file. Most files are the same in many combinations."""
+    lines = [*enumerate([path, *text.splitlines()])]
+    found = {
+        word.pattern: [
+            f"{path}:{number}: {line.strip()}"
+            for number, line in lines
+            if word.pattern.search(line)
+        ]
+        for word in WORDS
+    }
+    return {pattern: places for pattern, places in found.items() if places}
 
 
 def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,7 @@ def ruff(projects: list[Path]) -> None:
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+@cache
 def _parse(path: str, text: str) -> None:
     if path.endswith(".py"):
         ast.parse(text, path)
