@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment
 
+from tests import time_report
 from tests.oracle import SESSIONS, TRIPLES
 from tests.workshop import (
     TRICKY,
@@ -57,6 +58,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the slow tests first, so that all workers finish at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("run") is None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print where the time went; the reports of all workers arrive here."""
+    reports = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport)
+    ]
+    if found := time_report.lines(reports):
+        terminalreporter.section("time")
+        for line in found:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)
