@@ -160,6 +160,51 @@ def test_a_project_runs_without_what_it_is_developed_with(
         subprocess.run([python, *arguments], cwd=project, env=environment, check=True)
 
 
+# Runs the same tests in another session, in the middle of its own.
+MEANWHILE = """
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+
+
+def test_another_session_ends_first(tmp_path):
+    (tmp_path / "ours").touch()
+    subprocess.run([sys.executable, "-m", "pytest", *TESTS], cwd=PROJECT, check=True)
+    assert (tmp_path / "ours").exists()
+"""
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("database", ["sqlite", "mongodb"])
+def test_two_sessions_of_a_project_do_not_interfere(
+    database: str, workshop: Workshop, python: Path
+) -> None:
+    """The second one starts and ends while the first one is between two tests of its database."""
+    folder = workshop.new_folder("twice")
+    project, home, temporary = folder / "project", folder / "home", folder / "tmp"
+    shutil.copytree(workshop.render(**answers_for(database, 0)), project)
+    home.mkdir()
+    temporary.mkdir()
+    tests = ["tests/data_layer/test_links.py", "tests/data_layer/test_settings.py"]
+    meanwhile = project / "tests" / "test_meanwhile.py"
+    meanwhile.write_text(MEANWHILE.replace("TESTS", repr(tests)))
+    done = subprocess.run(
+        [python, "-m", "pytest", "--tb=short", tests[0], "tests/test_meanwhile.py", tests[1]],
+        cwd=project,
+        env=environment_of(python, project, home, temporary),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _remaining_processes(folder) == []
+    assert _remaining_files(temporary) == []
+    shutil.rmtree(folder)
+
+
 # Starts the application, and asks it over ASGI whether it is ready.
 SERVE = """
 import asyncio
