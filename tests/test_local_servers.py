@@ -522,6 +522,15 @@ def test_a_persistent_mongodb_works_on_any_port(data_folder: Path) -> None:
     assert len(ports) > 1
 
 
+def test_a_restarted_mongodb_can_verify_the_times_that_clients_send() -> None:
+    with LocalMongoDB() as server:
+        os.kill(server.pid, signal.SIGKILL)
+        server.restart()
+        [response] = ask_mongodb(server.url, lambda client: client.admin.command("ping"))
+        assert isinstance(response, dict)
+        assert response["$clusterTime"]["signature"]["keyId"]
+
+
 def test_a_mongodb_on_path_is_preferred_to_the_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

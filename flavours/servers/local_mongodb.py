@@ -139,7 +139,10 @@ def _find_in_wheel() -> Iterator[str]:
 
 
 def _ensure_ready(url: str) -> None:
-    """Ensure that the server is the only member of its set, accepts writes, and has a user."""
+    """Ensure that the server is the only member of its set, accepts writes, and has a user.
+
+    Raises LocalServerError if it does not become ready.
+    """
     parts = urlsplit(url)
     address, password = f"{parts.hostname}:{parts.port}", parts.password or ""
     deadline, failure = time.monotonic() + START_SECONDS, "it does not accept writes"
@@ -149,11 +152,29 @@ def _ensure_ready(url: str) -> None:
             with _connect_as_member(address, password) as client:
                 if _accepts_writes(client, address):
                     _ensure_user(client, password)
-                    return
+                    break
         except PyMongoError as error:
             failure = str(error)
         time.sleep(0.01)
-    raise LocalServerError(f"MongoDB did not become a primary: {failure}")
+    else:
+        raise LocalServerError(f"MongoDB did not become a primary: {failure}")
+    _wait_for_keys(url)
+
+
+def _wait_for_keys(url: str) -> None:
+    """Wait until the server has loaded the keys that sign times.
+
+    Until then, it can reject clients from before a restart: they send the last signed time.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=5000) as client:
+        while time.monotonic() < deadline:
+            with suppress(PyMongoError):
+                signed = client.admin.command("ping").get("$clusterTime", {})
+                if signed.get("signature", {}).get("keyId"):
+                    return
+            time.sleep(0.01)
+    raise LocalServerError("MongoDB did not load its keys")
 
 
 def _connect_as_member(address: str, password: str) -> Client:
