@@ -217,7 +217,7 @@ def test_a_project_passes_its_own_tests_on_both_urls(
 ) -> None:
     folder = workshop.new_folder("neon-run")
     project = folder / "project"
-    shutil.copytree(workshop.render(database="neon", sessions="both"), project)
+    shutil.copytree(workshop.render(database="neon"), project)
     url = running.pooled.url if route == "pooled" else running.direct.url
     done = Trial(running, workshop, python, project).attempt(
         *("-m", "pytest", "--tb=short"), TEST_DATABASE_URL=url, TMPDIR=str(folder)
@@ -226,3 +226,8 @@ def test_a_project_passes_its_own_tests_on_both_urls(
     if done.returncode != 0 or not ALL_PASSED.fullmatch(done.stdout.rstrip().splitlines()[-1]):
         pytest.fail(output[-6000:], pytrace=False)
     shutil.rmtree(folder)
+
+
+def test_sync_sessions_pass_their_own_tests_through_the_pooler(trial: Trial) -> None:
+    files = [f"tests/data_layer/test_{name}.py" for name in ("sync_database", "neon")]
+    trial.run("-m", "pytest", "--tb=short", *files, TEST_DATABASE_URL=trial.running.pooled.url)
