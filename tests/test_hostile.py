@@ -6,13 +6,15 @@ import ast
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 from tests.workshop import Workshop, files, model
 
@@ -21,6 +23,37 @@ pytestmark = pytest.mark.smoke
 HOSTILE = model("hostile")
 
 CELL = re.compile(r"(?:\\.|[^|\\])+")
+
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+# Texts that begin or contain what Markdown reads as something else than text.
+INLINE = [
+    "*one* **two** _three_ __four__ ~~five~~ $x$ `code` ``more`` and an open `",
+    "<b>bold</b> <!-- open <script>alert(1)</script> &lt;b&gt; &copy; &#42; R&D",
+    "[a link](https://example.com) ![an image](x.png) [^1] [x] https://example.com/a_b_c?d=*e*",
+    "{{ 7*7 }} {% raw %} {# no #} ${HOME} | a | b | and a backslash \\",
+]
+BLOCKS = [
+    "- An item",
+    "+ An item",
+    "1. A first item",
+    "2) A second item",
+    "# A heading #",
+    "> A quotation",
+    "* * *",
+    "~~~ fenced",
+    "[reference]: https://example.com",
+]
+LINES = [
+    "One line\n\n# A heading\n\n- An item",
+    "One\n===\ntwo\n---\n| a | b |\n|---|---|",
+    "A break  \n    an indent\n\ta tab",
+]
+PROSE = INLINE + BLOCKS + LINES
+VALUES = ["a|b", "`x`", "``", "*a* <b> \\ $x$", "{{ 7*7 }} [a](b)", "&lt;", "a  b"]
+
+# A text without any syntax, and its number.
+PLAIN = re.compile(r"q(\d+)q\.?")
 
 
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
@@ -122,6 +155,106 @@ def test_html_in_a_description_is_escaped(project: Path) -> None:
     """Check that no `<` outside code opens an element or a comment."""
     prose = re.sub(r"`[^`\n]*`", "", files(project)["docs/schema.md"])
     assert re.findall(r"(?<!\\)<", prose) == []
+
+
+@pytest.mark.parametrize("database", ["sqlite", "mongodb"])
+def test_user_text_is_text_in_every_document(workshop: Workshop, database: str) -> None:
+    """Check that hostile texts leave the same headings, cells, links, code and HTML as plain ones."""
+    plain = [f"q{number}q" for number in range(len(PROSE))]
+    values = [f"v{number}v" for number in range(len(VALUES))]
+    hostile = _documents(workshop.render(**_answers(PROSE, VALUES, database)))
+    expected = _documents(workshop.render(**_answers(plain, values, database)))
+    assert hostile.keys() == expected.keys() >= {"README.md", "AGENTS.md", "docs/schema.md"}
+    for path in expected:
+        assert _contents(hostile[path]) == _contents(expected[path], PROSE), path
+
+
+@pytest.mark.parametrize("text", INLINE + BLOCKS[:5])
+def test_the_name_and_description_of_a_project_are_text(workshop: Workshop, text: str) -> None:
+    answers = {
+        "package": "acme",
+        "database": "sqlite",
+        "entities": {"Thing": {"fields": {"name": {"type": "string"}}}},
+    }
+    name = text[:80].strip()
+    project = workshop.render(project_name=name, description=text, **answers)
+    plain = workshop.render(project_name="q0q", description="q1q", **answers)
+    expected = _documents(plain)
+    for path, document in _documents(project).items():
+        assert _contents(document) == _contents(expected[path], [name, text]), path
+    diagram = ElementTree.parse(project / "docs/schema.svg").getroot()
+    assert name in "".join(diagram.itertext())
+    for path, source in files(project).items():
+        if path.endswith(".py"):
+            ast.parse(source, path)
+
+
+def _answers(prose: Sequence[str], values: Sequence[str], database: str) -> dict[str, Any]:
+    """Return answers in which each text describes an entity, and whatever else can be described."""
+    entities: dict[str, Any] = {}
+    for number, text in enumerate(prose):
+        value = values[number % len(values)]
+        entities[f"Entity{number}"] = {
+            "description": text,
+            "fields": {
+                "name": {"type": "string", "default": value, "index": text, "description": text},
+                "kind": {"type": "enum", "values": [value, "other"], "default": value},
+                "starts": {"type": "date"},
+                "ends": {"type": "date"},
+            },
+            "checks": {"order": {"rule": "ends >= starts", "why": text}},
+            "indexes": [{"on": ["starts"], "where": {"kind": value}, "why": text}],
+        }
+    for number, text in enumerate(prose[:4]):
+        entity = entities[f"Entity{number}"]
+        itself = {"to": f"Entity{number}", "description": text}
+        part = {"type": "embedded", "of": f"Part{number}", "description": text}
+        entity["fields"]["part"] = part
+        entity["computed"] = {"late": {"value": "ends < starts", "description": text}}
+        entity["references"] = {"parent": {**itself, "optional": True, "inverse": "children"}}
+        entity["many_to_many"] = {
+            "others": {**itself, "inverse": "them", "through": f"Link{number}"}
+        }
+        entities[f"Part{number}"] = {
+            "description": prose[-number],
+            "embedded": True,
+            "fields": {"name": {"type": "string", "max_length": 20, "description": text}},
+        }
+    orm = {"database": database} | ({"orm": "beanie"} if database == "mongodb" else {})
+    return {"project_name": "Acme", "entities": entities, **orm}
+
+
+def _documents(project: Path) -> dict[str, str]:
+    return {path: text for path, text in files(project).items() if path.endswith(".md")}
+
+
+def _contents(document: str, prose: Sequence[str] = ()) -> list[tuple[str, ...]]:
+    """Return the elements and texts of a document, with `prose` instead of the plain texts."""
+    found: list[tuple[str, ...]] = [("text", "")]
+    for block in MARKDOWN.parse(document):
+        for token in [block, *(block.children or [])]:
+            if token.type in ("text", "softbreak"):
+                text = _restored(token.content if token.type == "text" else " ", prose)
+                # What is escaped begins another token.
+                if found[-1][0] == "text":
+                    text = found.pop()[1] + text
+                found.append(("text", text))
+            elif token.type == "inline":
+                found.append((token.type,))
+            else:
+                content = _restored(token.content, prose) if "html" in token.type else ""
+                found.append((token.type, token.tag, content, str(token.attrs)))
+    return found
+
+
+def _restored(text: str, prose: Sequence[str]) -> str:
+    """Return a text with `prose` instead of plain texts, as a sentence if it ends like one."""
+
+    def restore(plain: re.Match[str]) -> str:
+        whole = prose[int(plain[1])]
+        return _sentence(whole) if plain[0].endswith(".") else whole
+
+    return PLAIN.sub(restore, text) if prose else text
 
 
 def _sentence(text: str) -> str:
