@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -68,11 +68,11 @@ WIDER = RENAMED.replace("    grams: ", PACKED)
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_rules_follow_the_model(database: str, generate: Callable[..., Path], python: Path) -> None:
     project = generate(database=database, primary_key="integer", entities=yaml.safe_load(FIRST))
-    changed = revise(project, python, CHANGED, "change")
+    changed = revise(project, python, CHANGED, "change", losing=["parcels.size", "shelves"])
     # Four rules are dropped and five created; others, such as the label's length, are unchanged.
     assert changed.count("drop_constraint(") == changed.count("create_check_constraint(") == 9
     assert "ck_parcels_label_length" not in changed
-    revise(project, python, RENAMED, "rename")
+    revise(project, python, RENAMED, "rename", losing=["parcels (renamed to packages?)"])
     wider = revise(project, python, WIDER, "widen")
     assert "constraint" not in wider
 
@@ -90,7 +90,7 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
         primary_key="objectid",
         entities=yaml.safe_load(FIRST),
     )
-    changed = revise(project, python, CHANGED, "change")
+    changed = revise(project, python, CHANGED, "change", losing=["parcels.size", "shelves"])
     assert 'fill_in(session, "parcels", "kind", "box")' in changed
     assert 'fill_in(session, "parcels", "grams", None)' in changed
     assert 'drop_collection(session, "shelves")' in changed
@@ -107,15 +107,30 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
     )
 
 
-def revise(project: Path, python: Path, entities: str, message: str) -> str:
-    """Change the data model, update the project, and return the migration of `db revision`."""
+def revise(
+    project: Path, python: Path, entities: str, message: str, losing: Sequence[str] = ()
+) -> str:
+    """Change the data model, update the project, and return the migration of `db revision`.
+
+    If it would lose data, check that it says so, and writes nothing until that is confirmed.
+    """
     data_model = project / "data_model.yml"
     answers = yaml.safe_load(data_model.read_text("utf-8"))
     answers["entities"] = yaml.safe_load(entities)
     data_model.write_text(yaml.safe_dump(answers, sort_keys=False), "utf-8")
     commit(project)
     update_from_the_file(project)
-    run(project, python, "acme.cli", "db", "revision", "-m", message)
+    command = [python, "-m", "acme.cli", "db", "revision", "-m", message]
+    if losing:
+        before = sorted((project / "migrations").rglob("*"))
+        asked = subprocess.run(
+            command, cwd=project, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert asked.returncode == 1
+        assert all(name in asked.stderr for name in losing), asked.stderr
+        assert sorted((project / "migrations").rglob("*")) == before
+    confirmed = ["--drop"] if losing else []
+    run(project, python, "acme.cli", "db", "revision", "-m", message, *confirmed)
     commit(project)
     [written] = (project / "migrations/versions").glob(f"*_{message}.py")
     run(project, python, "ruff", "check")
@@ -128,9 +143,14 @@ def run(project: Path, python: Path, module: str, *arguments: str) -> None:
     done = subprocess.run(
         [python, "-m", module, *arguments],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for a module of the project."""
+    return {**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
