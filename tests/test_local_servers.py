@@ -403,6 +403,19 @@ def test_settings_override_the_defaults_of_postgres() -> None:
         assert ask_postgres(server.url, "show max_connections", "show fsync") == ["23", "on"]
 
 
+if sys.platform == "linux":  # only Linux has the folder
+
+    def test_postgres_does_not_need_dev_shm() -> None:
+        """In a container, it is small by default; other programs can fill it."""
+        with LocalPostgres() as server:
+            maps = Path(f"/proc/{server.pid}/maps").read_text()
+            assert "postgres" in maps
+            assert "/dev/shm/" not in maps
+            [data] = ask_postgres(server.url, "show data_directory")
+            configured = (Path(str(data)) / "postgresql.conf").read_text()
+            assert "\ndynamic_shared_memory_type = mmap" in configured
+
+
 def test_a_stale_pid_file_is_ignored(data_folder: Path) -> None:
     with LocalPostgres(data_folder) as server:
         data = Path(str(ask_postgres(server.url, "show data_directory")[0]))

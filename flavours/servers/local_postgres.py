@@ -34,6 +34,8 @@ from .local_server import (
 )
 
 _SETTINGS = {"max_connections": "100", "TimeZone": "UTC"}
+# Files in the data folder: /dev/shm can be small, as in a container, or full. Windows has neither.
+_SHARED_MEMORY = {} if sys.platform == "win32" else {"dynamic_shared_memory_type": "mmap"}
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -48,7 +50,10 @@ class _Process(ServerProcess):
     def creation(self, data: Path) -> list[str | Path]:
         options = ["--username=postgres", "--auth=scram-sha-256"]
         options += [f"--pwfile={self.home / 'password'}", "--encoding=UTF8", "--no-instructions"]
-        options += _locale_options(_version(self.programs["postgres"]))
+        version = _version(self.programs["postgres"])
+        options += _locale_options(version)
+        if int(version[:2]) >= 16:  # earlier versions of initdb accept no settings
+            options += [f"--set={name}={value}" for name, value in _SHARED_MEMORY.items()]
         options += [] if self.durable else ["--no-sync"]
         return [self._accessible_programs["initdb"], "-D", data, *options]
 
@@ -61,6 +66,7 @@ class _Process(ServerProcess):
     def command(self, port: int) -> list[str | Path]:
         settings = {
             **_SETTINGS,
+            **_SHARED_MEMORY,
             **({} if self.durable else _NOT_DURABLE),
             **self.settings,
             "port": str(port),
