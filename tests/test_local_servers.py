@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -180,7 +181,7 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -220,7 +221,7 @@ def starter(
 def test_a_server_starts_quickly_and_accepts_queries(kind: Kind) -> None:
     started = time.monotonic()
     with kind.server() as server:
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 20
         assert kind.query(server.url, kind.ping, kind.is_durable) == [1, False]
 
 
@@ -361,7 +362,26 @@ def test_an_invalid_setting_is_reported_with_the_log(kind: Kind) -> None:
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_port_that_another_program_takes_first_is_replaced(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port is free when it is chosen; another program can bind it before the server does."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        ports = iter([taken, local_server._free_port()])
+        monkeypatch.setattr(local_server, "_free_port", lambda: next(ports))
+        process = kind.server.process(kind.server.find_programs(), None, {}, durable=False)
+        try:
+            response = process.start()
+            assert "failed" not in response
+            assert urlsplit(str(response["url"])).port != taken
+        finally:
+            process.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_server_can_be_run_from_the_command_line(
     number: signal.Signals, kind: Kind, data_folder: Path
 ) -> None:
@@ -379,7 +399,7 @@ def test_a_server_can_be_run_from_the_command_line(
             assert process.stdout
             assert kind.query(process.stdout.readline().strip(), kind.ping) == [1]
             process.send_signal(number)
-            assert process.communicate(timeout=10) == ("", "")
+            assert process.communicate(timeout=60) == ("", "")
         finally:
             process.kill()
 

@@ -239,8 +239,8 @@ def _remaining_files(temporary: Path) -> list[Path]:
 
 
 def _remaining_processes(folder: Path) -> list[str]:
-    """Return the processes that use the folder and do not end within five seconds."""
-    deadline = time.monotonic() + 5
+    """Return the processes that use the folder and do not end within 30 seconds."""
+    deadline = time.monotonic() + 30
     while True:
         left = [
             " ".join(process.info["cmdline"] or [process.info["name"]])
