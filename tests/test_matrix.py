@@ -34,6 +34,7 @@ CONTRACT = {
     for name in (
         "entities",
         "test_api",
+        "test_constraints",
         "test_links",
         "test_relations",
         "test_repositories",
