@@ -159,7 +159,7 @@ def test_html_in_a_description_is_escaped(project: Path) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", "mongodb"])
 def test_user_text_is_text_in_every_document(workshop: Workshop, database: str) -> None:
-    """Check that hostile texts leave the same headings, cells, links, code and HTML as plain ones."""
+    """Check that hostile texts leave the same headings, cells, links, code and HTML as plain."""
     plain = [f"q{number}q" for number in range(len(PROSE))]
     values = [f"v{number}v" for number in range(len(VALUES))]
     hostile = _documents(workshop.render(**_answers(PROSE, VALUES, database)))
