@@ -120,7 +120,7 @@ def revise(
     data_model.write_text(yaml.safe_dump(answers, sort_keys=False), "utf-8")
     commit(project)
     update_from_the_file(project)
-    command = [python, "-m", "acme.cli", "db", "revision", "-m", message]
+    command = [str(python), "-m", "acme.cli", "db", "revision", "-m", message]
     if losing:
         before = sorted((project / "migrations").rglob("*"))
         asked = subprocess.run(
