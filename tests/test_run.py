@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
+import tomllib
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
@@ -203,6 +206,38 @@ def test_two_sessions_of_a_project_do_not_interfere(
     assert _remaining_processes(folder) == []
     assert _remaining_files(temporary) == []
     shutil.rmtree(folder)
+
+
+def test_a_session_of_a_project_keeps_the_temporary_folders_of_others(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    """The same, with pytest alone."""
+    project = workshop.render(**answers_for("sqlite", 0))
+    settings = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]
+    chosen = [
+        f"{name} = {value}"
+        for name, value in settings["ini_options"].items()
+        if name.startswith("tmp_path_")
+    ]
+    tests, temporary = tmp_path / "tests", tmp_path / "tmp"
+    tests.mkdir()
+    temporary.mkdir()
+    (tmp_path / "pytest.ini").write_text("\n".join(["[pytest]", *chosen]))
+    (tests / "test_other.py").write_text(
+        "def test_other(tmp_path):\n    assert tmp_path.exists()\n"
+    )
+    meanwhile = MEANWHILE.replace("TESTS", repr(["tests/test_other.py"]))
+    (tests / "test_meanwhile.py").write_text(meanwhile)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_meanwhile.py"],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _remaining_files(temporary) == []
 
 
 # Starts the application, and asks it over ASGI whether it is ready.
