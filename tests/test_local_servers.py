@@ -387,9 +387,14 @@ def test_a_server_can_be_run_from_the_command_line(
 ) -> None:
     """As a background job, which starts with SIGINT ignored, too."""
     command = [sys.executable, "-m", kind.server.__module__, str(data_folder)]
-    ignoring = f"import os, signal; signal.signal({signal.SIGINT:d}, signal.SIG_IGN); "
+    # SIGHUP is ignored only below `nohup`, as these tests may be.
+    prepare = (
+        "import os, signal; "
+        "signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    )
     with subprocess.Popen(
-        [sys.executable, "-c", f"{ignoring}os.execv({command[0]!r}, {command!r})"],
+        [sys.executable, "-c", f"{prepare}os.execv({command[0]!r}, {command!r})"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
