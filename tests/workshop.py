@@ -162,7 +162,7 @@ def _copy_files(destination: Path, paths: Sequence[str]) -> None:
     listed = subprocess.check_output(command, cwd=ROOT)
     for name in filter(None, listed.decode().split("\0")):
         source, target = ROOT / name, destination / name
-        if source.exists():
+        if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
 
