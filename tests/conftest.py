@@ -24,7 +24,7 @@ from tests.workshop import (
 )
 
 # As many mutations as take three minutes at most.
-SAMPLE = "8"
+SAMPLE = "12"
 FOLDER = pytest.StashKey[Path]()
 
 
