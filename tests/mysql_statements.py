@@ -7,20 +7,12 @@ Run it in the project's folder. It needs no server and prints one statement per 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any
 
+from in_project import module
 from sqlalchemy.dialects.mysql.aiomysql import MySQLDialect_aiomysql
-
-[PACKAGE] = [path.parent.name for path in Path("src").glob("*/cli.py")]
-
-
-def module(name: str) -> Any:
-    """Return a module of the project."""
-    return importlib.import_module(f"{PACKAGE}.{name}")
 
 
 def statements_of(model: Any, owner: str | None, repository: Any) -> Iterator[Any]:

@@ -111,14 +111,11 @@ def test_a_project_passes_its_own_tests(
     answers: dict[str, Any], workshop: Workshop, python: Path
 ) -> None:
     folder = workshop.new_folder("run")
-    project, home, temporary = folder / "project", folder / "home", folder / "tmp"
-    shutil.copytree(workshop.render(**answers), project)
-    home.mkdir()
-    temporary.mkdir()
+    project = shutil.copytree(workshop.render(**answers), folder / "project")
     done = subprocess.run(
         [python, "-m", "pytest", "--tb=short"],
         cwd=project,
-        env=environment_of(python, project, home, temporary),
+        env=environment_of(python, project),
         capture_output=True,
         text=True,
         check=False,
@@ -128,8 +125,8 @@ def test_a_project_passes_its_own_tests(
     if done.returncode != 0 or not ALL_PASSED.fullmatch(done.stdout.rstrip().splitlines()[-1]):
         pytest.fail("\n".join(lines[-150:]), pytrace=False)
     assert _remaining_processes(folder) == []
-    assert _remaining_files(temporary) == []
-    assert [*home.iterdir()] == []
+    assert _remaining_files(folder / "tmp") == []
+    assert [*(folder / "home").iterdir()] == []
     shutil.rmtree(folder)
 
 
@@ -186,17 +183,14 @@ def test_two_sessions_of_a_project_do_not_interfere(
 ) -> None:
     """The second one starts and ends while the first one is between two tests of its database."""
     folder = workshop.new_folder("twice")
-    project, home, temporary = folder / "project", folder / "home", folder / "tmp"
-    shutil.copytree(workshop.render(**answers_for(database, 0)), project)
-    home.mkdir()
-    temporary.mkdir()
+    project = shutil.copytree(workshop.render(**answers_for(database, 0)), folder / "project")
     tests = ["tests/data_layer/test_links.py", "tests/data_layer/test_settings.py"]
     meanwhile = project / "tests" / "test_meanwhile.py"
     meanwhile.write_text(MEANWHILE.replace("TESTS", repr(tests)))
     done = subprocess.run(
         [python, "-m", "pytest", "--tb=short", tests[0], "tests/test_meanwhile.py", tests[1]],
         cwd=project,
-        env=environment_of(python, project, home, temporary),
+        env=environment_of(python, project),
         capture_output=True,
         text=True,
         check=False,
@@ -204,7 +198,7 @@ def test_two_sessions_of_a_project_do_not_interfere(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert _remaining_processes(folder) == []
-    assert _remaining_files(temporary) == []
+    assert _remaining_files(folder / "tmp") == []
     shutil.rmtree(folder)
 
 

@@ -13,21 +13,12 @@ import asyncio
 import importlib
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from faker import Faker
-
-[PACKAGE] = [path.parent.name for path in Path("src").glob("*/cli.py")]
-
-
-def module(name: str) -> Any:
-    """Return a module of the project."""
-    return importlib.import_module(f"{PACKAGE}.{name}")
-
+from in_project import IS_SQL, module
 
 # The module beside this file that is specific to tables or documents.
-IS_SQL = Path("src", PACKAGE, "database", "constraints.py").exists()
 STORE: Any = importlib.import_module("trial_tables" if IS_SQL else "trial_documents")
 
 

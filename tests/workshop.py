@@ -167,8 +167,14 @@ def _copy_files(destination: Path, paths: Sequence[str]) -> None:
             shutil.copy(source, target)
 
 
-def environment_of(python: Path, project: Path, home: Path, temporary: Path) -> dict[str, str]:
-    """Return a clean environment, so that no setting of the developer affects the project."""
+def environment_of(python: Path, project: Path) -> dict[str, str]:
+    """Return a clean environment, so that no setting of the developer affects a project.
+
+    Its home and its temporary files are in folders beside it, `home` and `tmp`, which are created.
+    """
+    home, temporary = project.with_name("home"), project.with_name("tmp")
+    for folder in (home, temporary):
+        folder.mkdir(exist_ok=True)
     return {
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(project / "src"),

@@ -26,16 +26,11 @@ from typing import Any
 
 import httpx
 
-sys.path.insert(0, str(Path.cwd()))
-[PACKAGE] = [path.parent.name for path in Path("src").glob("*/cli.py")]
+# The project, for its own tests; and the folder with the script that is imported next.
+sys.path[:0] = [str(Path.cwd()), str(Path(__file__).parents[1])]
+from in_project import IS_SQL, module  # noqa: E402
 
-
-def module(name: str) -> Any:
-    """Return a module of the project."""
-    return importlib.import_module(f"{PACKAGE}.{name}")
-
-
-IS_SQL = Path("src", PACKAGE, "database", "constraints.py").exists()
+# The module beside this file that is specific to tables or documents.
 STORE: Any = importlib.import_module("observe_tables" if IS_SQL else "observe_documents")
 SECRET = "a secret of thirty-two characters"
 
@@ -82,7 +77,7 @@ def main() -> None:
 async def report(url: Any, paths: Mapping[str, str]) -> dict[str, Any]:
     """Return the report on a migrated, empty database."""
     settings = module("settings").Settings(database_url=url, jwt_secret=SECRET)
-    tables = await STORE.catalog(url)
+    tables = await STORE.catalog(module, url)
     database = module("database").Database(settings)
     seeding = module("development.seeding")
     samples = module("development.sample_data").SAMPLES

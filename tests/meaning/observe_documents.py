@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from pymongo import monitoring
-
-[PACKAGE] = [path.parent.name for path in Path("src").glob("*/cli.py")]
 
 BOUNDS = {"minimum", "maximum", "minLength", "enum"}
 RECORDED = ("find", "aggregate", "update", "delete", "findAndModify", "insert")
@@ -53,10 +50,10 @@ def record() -> list[Any]:
     return commands
 
 
-async def catalog(url: Any) -> dict[str, Any]:
+async def catalog(module: Callable[[str], Any], url: Any) -> dict[str, Any]:
     """Return the rules and the indexes of each collection."""
-    settings = importlib.import_module(f"{PACKAGE}.settings").DatabaseSettings(database_url=url)
-    client = importlib.import_module(f"{PACKAGE}.database.driver").create_client(settings)
+    settings = module("settings").DatabaseSettings(database_url=url)
+    client = module("database.driver").create_client(settings)
     tables: dict[str, Any] = {}
     try:
         database = client.get_default_database()

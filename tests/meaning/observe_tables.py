@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
-
-[PACKAGE] = [path.parent.name for path in Path("src").glob("*/cli.py")]
 
 Rows = Callable[..., list[Mapping[str, Any]]]
 
@@ -26,10 +22,10 @@ def record() -> list[Any]:
     return statements
 
 
-async def catalog(url: Any) -> dict[str, Any]:
+async def catalog(module: Callable[[str], Any], url: Any) -> dict[str, Any]:
     """Return what the database's catalog says about each table."""
-    driver = importlib.import_module(f"{PACKAGE}.database.driver")
-    settings = importlib.import_module(f"{PACKAGE}.settings").DatabaseSettings(database_url=url)
+    driver = module("database.driver")
+    settings = module("settings").DatabaseSettings(database_url=url)
     engine = driver.create_engine(settings)
     try:
         async with engine.connect() as connection:

@@ -63,14 +63,12 @@ def project(request: pytest.FixtureRequest, workshop: Workshop, python: Path) ->
 def observe(rendered: Path, entities: dict[str, Entity], workshop: Workshop, python: Path) -> str:
     """Return the report of `observe.py` on a project."""
     folder = workshop.new_folder("observe")
-    for name in ("home", "tmp"):
-        (folder / name).mkdir()
     copied = shutil.copytree(rendered, folder / "project")
     paths = {name: entity.path for name, entity in entities.items()}
     done = subprocess.run(
         [python, HERE / "observe.py", json.dumps(paths)],
         cwd=copied,
-        env=environment_of(python, copied, folder / "home", folder / "tmp"),
+        env=environment_of(python, copied),
         capture_output=True,
         text=True,
         check=False,

@@ -85,11 +85,9 @@ def run_generated(
     """Run tests of a project that the mutated template generates."""
     template = shutil.copytree(workshop.template(), folder / "template", copy_function=os.link)
     mutation.apply(template)
-    copy(template, folder / "project", **mutation.answers or {})
-    for name in ("home", "tmp"):
-        (folder / name).mkdir()
-    environment = environment_of(python, folder / "project", folder / "home", folder / "tmp")
-    return _pytest(python, mutation, folder / "project", environment)
+    project = folder / "project"
+    copy(template, project, **mutation.answers or {})
+    return _pytest(python, mutation, project, environment_of(python, project))
 
 
 def run_ours(
