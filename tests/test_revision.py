@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -37,6 +40,11 @@ Shelf:
     place: {type: enum, values: [left, "right :side"]}
 """
 
+# A table can be dropped only after the columns that refer to it.
+REFERRING = FIRST.replace(
+    "  checks:\n", "  references:\n    shelf: {to: Shelf, optional: true}\n  checks:\n"
+)
+
 # Adds an enum value, changes a range, adds and drops rules, and columns and tables with rules.
 CHANGED = """
 Parcel:
@@ -63,14 +71,18 @@ RENAMED = CHANGED.replace("Parcel:\n", "Parcel:\n  table: packages\n")
 PACKED = "    packed: {type: datetime, default: now}\n    grams: "
 WIDER = RENAMED.replace("    grams: ", PACKED)
 
+# PostgreSQL converts numbers to text, but not back.
+WORDS = WIDER.replace("{type: integer, default: 0}", '{type: string, max_length: 9, default: "0"}')
+
 
 @pytest.mark.run
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_rules_follow_the_model(database: str, generate: Callable[..., Path], python: Path) -> None:
-    project = generate(database=database, primary_key="integer", entities=yaml.safe_load(FIRST))
-    changed = revise(project, python, CHANGED, "change", losing=["parcels.size", "shelves"])
+    project = generate(database=database, primary_key="integer", entities=yaml.safe_load(REFERRING))
+    lost = ["parcels.shelf_id", "parcels.size", "the table shelves"]
+    changed = revise(project, python, CHANGED, "change", losing=lost)
     # Four rules are dropped and five created; others, such as the label's length, are unchanged.
-    assert changed.count("drop_constraint(") == changed.count("create_check_constraint(") == 9
+    assert changed.count('type_="check"') == changed.count("create_check_constraint(") == 9
     assert "ck_parcels_label_length" not in changed
     revise(project, python, RENAMED, "rename", losing=["parcels (renamed to packages?)"])
     wider = revise(project, python, WIDER, "widen")
@@ -80,6 +92,47 @@ def test_rules_follow_the_model(database: str, generate: Callable[..., Path], py
     run(
         project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py"
     )
+    if database == "postgresql":
+        check_that_a_failed_migration_is_kept(project, python)
+    else:
+        check_that_a_downgrade_asks(project, python)
+
+
+def check_that_a_failed_migration_is_kept(project: Path, python: Path) -> None:
+    """Write a migration that cannot be reverted."""
+    change_model(project, WORDS)
+    versions = project / "migrations/versions"
+    before = set(versions.glob("*.py"))
+    failed = attempt(project, python, "acme.cli", "db", "revision", "-m", "words")
+    assert failed.returncode == 1
+    [kept] = versions.glob("*.failed")
+    assert kept.name in failed.stderr
+    assert "cannot be cast" in kept.read_text("utf-8").partition('"""')[0]
+    assert set(versions.glob("*.py")) == before
+
+
+def check_that_a_downgrade_asks(project: Path, python: Path) -> None:
+    """Revert a migration that has added a column, which contains a value by now."""
+    file = project / "walk.db"
+    place = {"DATABASE_URL": f"sqlite:///{file}"}
+
+    def rows() -> list[Any]:
+        with closing(sqlite3.connect(file)) as connection:
+            return connection.execute("SELECT * FROM packages").fetchall()
+
+    assert attempt(project, python, "acme.cli", "db", "upgrade", **place).returncode == 0
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("INSERT INTO packages DEFAULT VALUES")
+        connection.commit()
+    before = rows()
+    asked = attempt(project, python, "acme.cli", "db", "downgrade", **place)
+    assert asked.returncode == 1
+    assert "packages.packed (1 value)" in asked.stdout
+    assert "--yes" in asked.stderr
+    assert rows() == before
+    confirmed = attempt(project, python, "acme.cli", "db", "downgrade", "--yes", **place)
+    assert confirmed.returncode == 0, confirmed.stderr
+    assert len(rows()[0]) == len(before[0]) - 1
 
 
 @pytest.mark.run
@@ -90,7 +143,8 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
         primary_key="objectid",
         entities=yaml.safe_load(FIRST),
     )
-    changed = revise(project, python, CHANGED, "change", losing=["parcels.size", "shelves"])
+    lost = ["parcels.size", "the collection shelves"]
+    changed = revise(project, python, CHANGED, "change", losing=lost)
     assert 'fill_in(session, "parcels", "kind", "box")' in changed
     assert 'fill_in(session, "parcels", "grams", None)' in changed
     assert 'drop_collection(session, "shelves")' in changed
@@ -114,23 +168,16 @@ def revise(
 
     If it would lose data, check that it says so, and writes nothing until that is confirmed.
     """
-    data_model = project / "data_model.yml"
-    answers = yaml.safe_load(data_model.read_text("utf-8"))
-    answers["entities"] = yaml.safe_load(entities)
-    data_model.write_text(yaml.safe_dump(answers, sort_keys=False), "utf-8")
-    commit(project)
-    update_from_the_file(project)
-    command = [str(python), "-m", "acme.cli", "db", "revision", "-m", message]
+    change_model(project, entities)
+    command = ["acme.cli", "db", "revision", "-m", message]
     if losing:
         before = sorted((project / "migrations").rglob("*"))
-        asked = subprocess.run(
-            command, cwd=project, env=environment(), capture_output=True, text=True, check=False
-        )
+        asked = attempt(project, python, *command)
         assert asked.returncode == 1
         assert all(name in asked.stderr for name in losing), asked.stderr
         assert sorted((project / "migrations").rglob("*")) == before
-    confirmed = ["--drop"] if losing else []
-    run(project, python, "acme.cli", "db", "revision", "-m", message, *confirmed)
+        command.append("--drop")
+    run(project, python, *command)
     commit(project)
     [written] = (project / "migrations/versions").glob(f"*_{message}.py")
     run(project, python, "ruff", "check")
@@ -138,19 +185,32 @@ def revise(
     return written.read_text("utf-8")
 
 
-def run(project: Path, python: Path, module: str, *arguments: str) -> None:
+def change_model(project: Path, entities: str) -> None:
+    """Change the data model, and update the project."""
+    data_model = project / "data_model.yml"
+    answers = yaml.safe_load(data_model.read_text("utf-8"))
+    answers["entities"] = yaml.safe_load(entities)
+    data_model.write_text(yaml.safe_dump(answers, sort_keys=False), "utf-8")
+    commit(project)
+    update_from_the_file(project)
+
+
+def run(project: Path, python: Path, *arguments: str) -> None:
     """Run a module in the project, and show its output if it fails."""
-    done = subprocess.run(
-        [python, "-m", module, *arguments],
+    done = attempt(project, python, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def attempt(
+    project: Path, python: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a module in the project, which may fail."""
+    return subprocess.run(
+        [python, "-m", *arguments],
         cwd=project,
-        env=environment(),
+        env={**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def environment() -> dict[str, str]:
-    """Return the environment for a module of the project."""
-    return {**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
