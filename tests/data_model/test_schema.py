@@ -55,6 +55,7 @@ GOOD: dict[str, list[str]] = {
         "{owned_by: Tag, checks: {}, indexes: [], many_to_many: {}, references: {}}",
         "{fields: {match: {type: date}, order: {type: date}}}",
         "{embedded: false}",
+        "{was: Job}",
         "{embedded: true, description: Where., fields: {id: {type: uuid}, at: {type: datetime}}}",
         "{embedded: true, fields: {within: {type: array, of: Place, default: []}}}",
     ],
@@ -62,6 +63,8 @@ GOOD: dict[str, list[str]] = {
         "{type: string, optional: true, immutable: true, secret: false, unique: false}",
         "{type: string, min_length: 0, max_length: 10000, pattern: '^a', default: now}",
         "{type: string, index: Because.}",
+        "{type: string, was: nickname, fill: {field: name}}",
+        "{type: enum, values: [open, {value: done, was: finished}], fill: open}",
         "{type: text, min_length: 1, max_length: 20000}",
         "{type: integer, ge: -2147483648, lt: 2147483647, default: 0}",
         "{type: bigint, default: 9223372036854775807}",
@@ -88,11 +91,13 @@ GOOD: dict[str, list[str]] = {
         "{to: Tag}",
         "{to: Tag, optional: true, on_delete: set_null, on_update: cascade, inverse: b}",
         "{to: Tag, unique: true, immutable: true, on_delete: restrict, description: Why.}",
+        "{to: Tag, was: label, fill: 7}",
     ],
     "many_to_many": [
         "{to: Tag}",
         "{to: Tag, through: Label, inverse: b, fields: {c: {type: date, default: now}}}",
         "{to: Tag, fields: {c: {type: enum, values: [x], optional: true}}, description: Why.}",
+        "{to: Tag, was: Label, fields: {c: {type: date, default: now, was: d}}}",
     ],
     "check": ["{rule: size < cost, why: Because.}", "{rule: ' size!=cost ', why: Because.}"],
     "computed": [
@@ -129,6 +134,7 @@ BAD: dict[str, list[str]] = {
         "{value: size * cost, description: 5}",
     ],
     "entity": [
+        "{was: job}",
         "{description: 5}",
         '{description: "a\\a"}',
         "{table: Jobs}",
@@ -166,6 +172,9 @@ BAD: dict[str, list[str]] = {
         "{embedded: true, fields: {class: {type: date}}}",
     ],
     "field": [
+        "{type: string, was: Title}",
+        "{type: enum, values: [{value: done}]}",
+        "{type: enum, values: [{value: done, was: 5}]}",
         "string",
         "{}",
         "{type: strng}",
@@ -231,6 +240,8 @@ BAD: dict[str, list[str]] = {
         "{type: embedded, of: Place, max_length: 5}",
     ],
     "reference": [
+        "{to: Tag, was: 5}",
+        "{to: Tag, fill: true}",
         "Tag",
         "{}",
         "{to: 5}",
@@ -244,6 +255,7 @@ BAD: dict[str, list[str]] = {
         "{to: Tag, index: w}",
     ],
     "many_to_many": [
+        "{to: Tag, was: [a]}",
         "{}",
         "{to: Tag, through: label}",
         "{to: Tag, through: Table}",
@@ -339,7 +351,7 @@ def test_the_schema_and_the_language_define_the_same_words(
 ) -> None:
     definitions = schema["$defs"]
     assert [*definitions["entity"]["properties"]] == [
-        "description", "table", "embedded", "owned_by", "soft_delete", "versioned",
+        "description", "table", "was", "embedded", "owned_by", "soft_delete", "versioned",
         "fields", "references", "many_to_many", "checks", "computed", "indexes",
     ] == vocabulary["entity_keys"]  # fmt: skip
     embedded = definitions["entity"]["allOf"][0]["then"]
