@@ -20,6 +20,7 @@ __all__ = ["generate", "template"]
 
 # Tests that are copied into the project, where Alembic and the database are available.
 REVISIONS = Path(__file__).with_name("walk_revisions.txt")
+RENAMES = Path(__file__).with_name("walk_renames.txt")
 DOCUMENTS = Path(__file__).with_name("walk_documents.txt")
 
 FIRST = """
@@ -38,6 +39,58 @@ Parcel:
 Shelf:
   fields:
     place: {type: enum, values: [left, "right :side"]}
+"""
+
+# Everything that can be renamed or filled, before and after.
+NAMED = """
+Person:
+  fields:
+    full_name: {type: string, max_length: 30}
+Task:
+  owned_by: Person
+  soft_delete: true
+  references:
+    place: {to: Place, optional: true}
+  many_to_many:
+    tags: {to: Tag, fields: {remark: {type: string, max_length: 20, optional: true}}}
+  fields:
+    title: {type: string, max_length: 50, unique: true}
+    status: {type: enum, values: [open, done], default: open}
+    size: {type: integer}
+    due_on: {type: date, optional: true}
+Place:
+  fields:
+    name: {type: string, max_length: 20}
+Tag:
+  fields:
+    name: {type: string, max_length: 20}
+"""
+RENAMED_ALL = """
+User:
+  was: Person
+  fields:
+    name: {type: string, max_length: 30, was: full_name}
+Todo:
+  was: Task
+  owned_by: User
+  soft_delete: true
+  references:
+    spot: {to: Place, optional: true, was: place}
+  many_to_many:
+    tags: {to: Tag, fields: {note: {type: string, max_length: 20, optional: true, was: remark}}}
+  fields:
+    headline: {type: string, max_length: 20, unique: true, was: title}
+    status: {type: enum, values: [open, {value: finished, was: done}], default: open}
+    size: {type: integer}
+    due_on: {type: date, fill: "2026-01-01"}
+    slug: {type: string, max_length: 50, fill: {field: headline}}
+    rank: {type: integer, fill: 3}
+Place:
+  fields:
+    name: {type: string, max_length: 20}
+Tag:
+  fields:
+    name: {type: string, max_length: 20}
 """
 
 # A table can be dropped only after the columns that refer to it.
@@ -71,8 +124,8 @@ RENAMED = CHANGED.replace("Parcel:\n", "Parcel:\n  table: packages\n")
 PACKED = "    packed: {type: datetime, default: now}\n    grams: "
 WIDER = RENAMED.replace("    grams: ", PACKED)
 
-# PostgreSQL converts numbers to text, but not back.
-WORDS = WIDER.replace("{type: integer, default: 0}", '{type: string, max_length: 9, default: "0"}')
+# PostgreSQL converts no number to a date.
+DATED = WIDER.replace("{type: integer, default: 0}", '{type: date, default: "2026-01-01"}')
 
 
 @pytest.mark.run
@@ -84,7 +137,7 @@ def test_rules_follow_the_model(database: str, generate: Callable[..., Path], py
     # Four rules are dropped and five created; others, such as the label's length, are unchanged.
     assert changed.count('type_="check"') == changed.count("create_check_constraint(") == 9
     assert "ck_parcels_label_length" not in changed
-    revise(project, python, RENAMED, "rename", losing=["parcels (renamed to packages?)"])
+    revise(project, python, RENAMED, "rename", losing=["parcels (renamed to packages?)", "`was`"])
     wider = revise(project, python, WIDER, "widen")
     assert "constraint" not in wider
 
@@ -98,16 +151,41 @@ def test_rules_follow_the_model(database: str, generate: Callable[..., Path], py
         check_that_a_downgrade_asks(project, python)
 
 
+@pytest.mark.run
+@pytest.mark.parametrize("database", ["postgresql", "mysql", "sqlite"])
+def test_renames_keep_rows(database: str, generate: Callable[..., Path], python: Path) -> None:
+    project = generate(database=database, primary_key="integer", entities=yaml.safe_load(NAMED))
+    change_model(project, RENAMED_ALL.replace(", fill: 3", ""))
+    asked = attempt(project, python, "acme.cli", "db", "revision", "-m", "rename")
+    assert "existing rows have no value for todos.rank" in asked.stderr, asked.stderr
+    written = revise(project, python, RENAMED_ALL, "rename")
+    assert "ALTER TABLE tasks RENAME TO todos" in written
+    assert "drop_table" not in written
+
+    (project / "tests/test_walk.py").write_text(RENAMES.read_text("utf-8"), "utf-8")
+    run(
+        project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py"
+    )
+    # What has been renamed is not renamed again, and what never existed is an error.
+    again = attempt(project, python, "acme.cli", "db", "revision", "-m", "again")
+    assert "there is nothing to write" in again.stderr, again.stderr
+    change_model(
+        project, RENAMED_ALL.replace("size: {type: integer}", "sum: {type: integer, was: total}")
+    )
+    never = attempt(project, python, "acme.cli", "db", "revision", "-m", "never")
+    assert "todos.sum was never total" in never.stderr, never.stderr
+
+
 def check_that_a_failed_migration_is_kept(project: Path, python: Path) -> None:
-    """Write a migration that cannot be reverted."""
-    change_model(project, WORDS)
+    """Write a migration that the database does not run."""
+    change_model(project, DATED)
     versions = project / "migrations/versions"
     before = set(versions.glob("*.py"))
-    failed = attempt(project, python, "acme.cli", "db", "revision", "-m", "words")
+    failed = attempt(project, python, "acme.cli", "db", "revision", "-m", "dates")
     assert failed.returncode == 1
     [kept] = versions.glob("*.failed")
     assert kept.name in failed.stderr
-    assert "cannot be cast" in kept.read_text("utf-8").partition('"""')[0]
+    assert "cannot cast type integer to date" in kept.read_text("utf-8").partition('"""')[0]
     assert set(versions.glob("*.py")) == before
 
 
