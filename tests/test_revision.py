@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -127,6 +128,29 @@ WIDER = RENAMED.replace("    grams: ", PACKED)
 # PostgreSQL converts no number to a date.
 DATED = WIDER.replace("{type: integer, default: 0}", '{type: date, default: "2026-01-01"}')
 
+# Renames the collection, a field and a value at once, shortens a field and adds a required one.
+MOVED = """
+Package:
+  was: Parcel
+  fields:
+    title:  {type: string, min_length: 1, max_length: 12, default: "a :b", was: label}
+    status: {type: enum, values: [open, {value: "gone :out", was: "sent :out"}], default: open}
+    weight: {type: integer, ge: 1, le: 10, default: 1}
+    low:    {type: integer, default: 0}
+    high:   {type: integer, default: 9}
+    kind:   {type: enum, values: [box, "bag :big"], default: box}
+    packed: {type: datetime, default: now}
+    grams:  {type: bigint, gt: 0, optional: true}
+    code:   {type: string, fill: {field: title}}
+  checks:
+    high_above_weight: {rule: high >= weight, why: It would not fit.}
+  indexes:
+    - {on: [title], where: {status: "gone :out"}, why: Lists of what is on its way.}
+Room:
+  fields:
+    place: {type: enum, values: [up, "down :stairs"]}
+"""
+
 
 @pytest.mark.run
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
@@ -232,6 +256,18 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
     wider = revise(project, python, CHANGED.replace("    grams: ", PACKED), "widen")
     assert 'fill_in(session, "parcels", "packed", datetime.now(UTC))' in wider
     assert "collection(" not in wider
+    moved = revise(
+        project,
+        python,
+        MOVED,
+        "move",
+        asking={
+            ('"title": "label"', '"title": "labels"'): "was never called 'labels'",
+            ('"code": "$title"', ""): "no value for packages.code",
+        },
+    )
+    assert 'rename_collection(session, "parcels", "packages")' in moved
+    assert "drop_collection(" not in moved
 
     (project / "tests/test_walk.py").write_text(DOCUMENTS.read_text("utf-8"), "utf-8")
     run(
@@ -240,14 +276,31 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
 
 
 def revise(
-    project: Path, python: Path, entities: str, message: str, losing: Sequence[str] = ()
+    project: Path,
+    python: Path,
+    entities: str,
+    message: str,
+    losing: Sequence[str] = (),
+    asking: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> str:
     """Change the data model, update the project, and return the migration of `db revision`.
 
-    If it would lose data, check that it says so, and writes nothing until that is confirmed.
+    If it would lose data, check that it says so, and writes nothing until that is confirmed. The
+    same after each edit in `asking` of what the project says about its former names.
     """
     change_model(project, entities)
     command = ["acme.cli", "db", "revision", "-m", message]
+    changes = project / "src/acme/migrating/changes.py"
+    for (old, new), sentence in asking.items():
+        before = sorted((project / "migrations").rglob("*"))
+        text = changes.read_text("utf-8")
+        assert text.count(old) == 1
+        changes.write_text(text.replace(old, new), "utf-8")
+        asked = attempt(project, python, *command)
+        assert asked.returncode == 1
+        assert sentence in asked.stderr
+        assert sorted((project / "migrations").rglob("*")) == before
+        changes.write_text(text, "utf-8")
     if losing:
         before = sorted((project / "migrations").rglob("*"))
         asked = attempt(project, python, *command)
