@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -308,9 +309,15 @@ def revise(
         assert all(name in asked.stderr for name in losing), asked.stderr
         assert sorted((project / "migrations").rglob("*")) == before
         command.append("--drop")
-    run(project, python, *command)
+    done = attempt(project, python, *command, "--json")
+    report = json.loads(done.stdout or "{}")
+    assert done.returncode == {"low": 0, "medium": 0, "high": 3}[report["risk"]], done.stderr
+    assert report["risk"] == "high" or not losing
+    assert report["changes"]
+    assert not report["unverified"]
     commit(project)
     [written] = (project / "migrations/versions").glob(f"*_{message}.py")
+    assert f"Risk: {report['risk']}\n" in written.read_text("utf-8")
     run(project, python, "ruff", "check")
     run(project, python, "ruff", "format", "--check")
     return written.read_text("utf-8")
