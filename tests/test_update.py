@@ -273,6 +273,23 @@ def test_an_answer_can_be_changed(
     assert rendered(project) == rendered(tmp_path / "fresh")
 
 
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"database": "sqlite"}, "the data of this project is in postgresql"),
+        ({"primary_key": "integer"}, "the keys of this project are of type uuid"),
+    ],
+)
+def test_an_update_that_would_need_other_tables_is_rejected(
+    answers: dict[str, str], said: str, generate: Callable[..., Path]
+) -> None:
+    project = generate()
+    with pytest.raises(ValueError, match=said):
+        update(project, **answers)
+    assert git(project, "status", "--porcelain") == ""
+    update(project, database="neon", primary_key="uuid4")
+
+
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_when_the_orm_is_switched_edits_and_migrations_stay(
     database: str, generate: Callable[..., Path], template: Path, tmp_path: Path
