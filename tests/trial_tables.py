@@ -40,9 +40,9 @@ def migrate(module: Module, url: URL) -> None:
     expected = set(module("models").Base.metadata.tables)
     command.upgrade(config, "head")
     command.check(config)
-    assert asyncio.run(_tables(url)) == {*expected, "alembic_version"}
+    assert asyncio.run(_tables(url)) == {*expected, "alembic_checksums", "alembic_version"}
     command.downgrade(config, "base")
-    assert asyncio.run(_tables(url)) == {"alembic_version"}
+    assert asyncio.run(_tables(url)) == {"alembic_checksums", "alembic_version"}
     command.upgrade(config, "head")
     command.check(config)
 
