@@ -58,9 +58,13 @@ Task:
     tags: {to: Tag, fields: {remark: {type: string, max_length: 20, optional: true}}}
   fields:
     title: {type: string, max_length: 50, unique: true}
-    status: {type: enum, values: [open, done], default: open}
+    status: {type: enum, values: [open, "it's done"], default: open}
     size: {type: integer}
     due_on: {type: date, optional: true}
+    price: {type: decimal, precision: 8, scale: 2}
+    day: {type: date}
+  indexes:
+    - {on: [title, size], where: {status: "it's done"}, unique: true, why: Sizes.}
 Place:
   fields:
     name: {type: string, max_length: 20}
@@ -83,11 +87,16 @@ Todo:
     tags: {to: Tag, fields: {note: {type: string, max_length: 20, optional: true, was: remark}}}
   fields:
     headline: {type: string, max_length: 20, unique: true, was: title}
-    status: {type: enum, values: [open, {value: finished, was: done}], default: open}
+    status: {type: enum, values: [open, {value: "it's \\\\ over", was: "it's done"}], default: open}
     size: {type: integer}
     due_on: {type: date, fill: "2026-01-01"}
+    order: {type: decimal, precision: 9, scale: 3, was: price}
+    day: {type: datetime}
+    notes: {type: json, fill: {"a": ":b"}}
     slug: {type: string, max_length: 50, fill: {field: headline}}
     rank: {type: integer, fill: 3}
+  indexes:
+    - {on: [headline, size], where: {status: "it's \\\\ over"}, unique: true, why: Sizes.}
 Place:
   fields:
     name: {type: string, max_length: 20}
