@@ -205,7 +205,8 @@ def test_renames_keep_rows(database: str, generate: Callable[..., Path], python:
     again = attempt(project, python, "acme.cli", "db", "revision", "-m", "again")
     assert "there is nothing to write" in again.stderr, again.stderr
     change_model(
-        project, RENAMED_ALL.replace("size: {type: integer}", "sum: {type: integer, was: total}")
+        project,
+        RENAMED_ALL.replace("rank: {type: integer, fill: 3}", "sum: {type: integer, was: total}"),
     )
     never = attempt(project, python, "acme.cli", "db", "revision", "-m", "never")
     assert "todos.sum was never total" in never.stderr, never.stderr
