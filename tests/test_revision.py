@@ -44,8 +44,18 @@ Shelf:
     place: {type: enum, values: [left, "right :side"]}
 """
 
-# Everything that can be renamed or filled, before and after.
-NAMED = """
+# Everything that can be renamed or filled, before and after; what it refers to stays as it is.
+REFERRED = """
+Place:
+  fields:
+    name: {type: string, max_length: 20}
+Tag:
+  fields:
+    name: {type: string, max_length: 20}
+"""
+NAMED = (
+    REFERRED
+    + """
 Person:
   fields:
     full_name: {type: string, max_length: 30}
@@ -65,14 +75,11 @@ Task:
     day: {type: date}
   indexes:
     - {on: [title, size], where: {status: "it's done"}, unique: true, why: Sizes.}
-Place:
-  fields:
-    name: {type: string, max_length: 20}
-Tag:
-  fields:
-    name: {type: string, max_length: 20}
 """
-RENAMED_ALL = """
+)
+RENAMED_ALL = (
+    REFERRED
+    + """
 User:
   was: Person
   fields:
@@ -97,13 +104,8 @@ Todo:
     rank: {type: integer, fill: 3}
   indexes:
     - {on: [headline, size], where: {status: "it's \\\\ over"}, unique: true, why: Sizes.}
-Place:
-  fields:
-    name: {type: string, max_length: 20}
-Tag:
-  fields:
-    name: {type: string, max_length: 20}
 """
+)
 
 # A table can be dropped only after the columns that refer to it.
 REFERRING = FIRST.replace(
