@@ -168,6 +168,8 @@ def models(draw: st.DrawFn, database: str = "postgresql") -> Entities:
     for name in names:
         draw(_with_members(draft, name))
     for name in names:
+        draw(_with_access(draft, name))
+    for name in names:
         draw(_with_names_for_others(draft, name))
         draw(_with_rules(draft, name))
     entities = {
@@ -261,6 +263,43 @@ def _with_members(draw: st.DrawFn, draft: Draft, name: str) -> None:
         if member not in entity["references"]
     }
     draft.members[name] = taken | {*chosen, *relations} | {f"{each}_id" for each in relations}
+
+
+@st.composite
+def _with_access(draw: st.DrawFn, draft: Draft, name: str) -> None:
+    """Draw who may do what over HTTP, and what links of others show."""
+    entity = draft.entities[name]
+    owned = "owned_by" in entity
+    owns = name in {each.get("owned_by") for each in draft.entities.values()}
+    referrers = [other for other in draft.entities.values() if name in _targets(other)]
+    # Records of one kind of owner refer to those of another only if every caller reads these.
+    revealed = owned and any(
+        other.get("owned_by", entity["owned_by"]) != entity["owned_by"] for other in referrers
+    )
+    if revealed or draw(seldom):
+        entity["shared"] = True
+    elif draw(seldom):
+        entity["shared"] = False
+    words = ["any", "admin", "none", *(["owner"] if owned or owns else [])]
+    # An API returns something.
+    readable = [word for word in words if word != "none" or name != next(iter(draft.entities))]
+    choices = {
+        "read": ["any"] if entity.get("shared") else readable,
+        "create": ["admin", "none", "owner" if owned else "any"],
+        "update": words,
+        "delete": words,
+    }
+    if draw(often):
+        actions = draw(st.lists(st.sampled_from(list(choices)), max_size=4, unique=True))
+        entity["access"] = {action: draw(st.sampled_from(choices[action])) for action in actions}
+    shown = [member for member, each in entity["fields"].items() if not each.get("secret")]
+    if shown and draw(often):
+        entity["public"] = draw(st.lists(st.sampled_from(shown), max_size=3, unique=True))
+
+
+def _targets(entity: Entity) -> set[str]:
+    sections = ("references", "many_to_many")
+    return {each["to"] for section in sections for each in entity.get(section, {}).values()}
 
 
 @st.composite

@@ -424,6 +424,8 @@ RELATED: dict[str, Any] = {
             },
         },
         "Brand": {
+            "shared": True,
+            "access": {"update": "none"},
             "fields": {"name": {"type": "string"}},
             "many_to_many": {"made_by": {"to": "Address", "inverse": "makes", "through": "Maker"}},
         },
@@ -450,7 +452,7 @@ RELATED: dict[str, Any] = {
             },
             "checks": {"fits": {"rule": "size <= code", "why": "It has to fit."}},
         },
-        "Address": {"fields": {"line": {"type": "string"}}},
+        "Address": {"public": ["line"], "fields": {"line": {"type": "string"}}},
         "OrderLine": {
             "fields": {"amount": {"type": "integer"}, "tags": {"type": "array", "of": "string"}},
             "references": {"order": {"to": "Order", "on_delete": "cascade"}},
@@ -464,6 +466,7 @@ RELATED: dict[str, Any] = {
             },
         },
         "Claim": {
+            "access": {"create": "any", "update": "any"},
             "fields": {"text": {"type": "string"}},
             "references": {"parcel": {"to": "Parcel", "on_delete": "restrict"}},
         },
@@ -525,11 +528,28 @@ def test_the_text_describes_a_relation(sentence: str, words: str) -> None:
         "**No maximum length** is set for `staff.notes` and `order_lines.tags`",
         "**Amounts stored as floating point**: `stores.total`",
         "**JavaScript rounds integers above 2^53**, which `orders.code`",
-        "**Every token can read all** stores, brands, staff, addresses",
+        "**Unique across owners**: `orders.address_id`. A conflict tells a caller that another "
+        "owner has the value. If it only has to be unique for one owner, use "
+        "`{on: [owner, address], unique: true}`.",
     ],
 )
 def test_the_text_describes_a_risk(sentence: str, words: str) -> None:
     assert sentence in " ".join(words.split())
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "| users | the user itself, admins | admins | admins | admins |",
+        "| brands | every caller | admins | no one | admins |",
+        "| orders | its owner | any user, as the owner | its owner | its owner |",
+        "| claims | admins | every caller | every caller | admins |",
+        "- The user of a token is at `/users/me`.",
+        "- Callers who may not read addresses see only `id` and `line` of linked ones.",
+    ],
+)
+def test_the_text_says_who_may_do_what(sentence: str, words: str) -> None:
+    assert sentence in words.split("## Access")[1].split("## Trade-offs")[0]
 
 
 def test_a_model_without_risks_has_no_such_section(workshop: Workshop) -> None:

@@ -56,6 +56,8 @@ GOOD: dict[str, list[str]] = {
         "{fields: {match: {type: date}, order: {type: date}}}",
         "{embedded: false}",
         "{was: Job}",
+        "{shared: true, access: {read: any, create: none, update: admin, delete: any}}",
+        "{owned_by: Tag, shared: false, access: {read: admin, create: owner}, public: [size]}",
         "{embedded: true, description: Where., fields: {id: {type: uuid}, at: {type: datetime}}}",
         "{embedded: true, fields: {within: {type: array, of: Place, default: []}}}",
     ],
@@ -141,6 +143,15 @@ BAD: dict[str, list[str]] = {
         "{table: sqlite_jobs}",
         "{table: alembic_version}",
         "{soft_delete: 'yes'}",
+        "{shared: 'yes'}",
+        "{shared: true, access: {read: admin}}",
+        "{access: admin}",
+        "{access: {raed: any}}",
+        "{access: {read: all}}",
+        "{owned_by: Tag, access: {create: any}}",
+        "{public: name}",
+        "{public: []}",
+        "{public: [name, name]}",
         "{versioned: 1}",
         "{owned_by: tag}",
         "{owned_by: Tag, fields: {owner: {type: date}}}",
@@ -351,9 +362,14 @@ def test_the_schema_and_the_language_define_the_same_words(
 ) -> None:
     definitions = schema["$defs"]
     assert [*definitions["entity"]["properties"]] == [
-        "description", "table", "was", "embedded", "owned_by", "soft_delete", "versioned",
-        "fields", "references", "many_to_many", "checks", "computed", "indexes",
+        "description", "table", "was", "embedded", "owned_by", "shared", "access", "public",
+        "soft_delete", "versioned", "fields", "references", "many_to_many", "checks", "computed",
+        "indexes",
     ] == vocabulary["entity_keys"]  # fmt: skip
+    access = definitions["entity"]["properties"]["access"]["properties"]
+    assert [*access] == ["read", "create", "update", "delete"] == vocabulary["access_keys"]
+    assert definitions["actor"]["enum"] == ["owner", "any", "admin", "none"]
+    assert definitions["actor"]["enum"] == vocabulary["access_words"]
     embedded = definitions["entity"]["allOf"][0]["then"]
     assert embedded["propertyNames"]["enum"] == vocabulary["embedded_keys"]
     inside = embedded["properties"]["fields"]["additionalProperties"]["properties"]

@@ -57,6 +57,12 @@ class Entity:
     #: Fields that lists can be sorted by.
     orders: set[str] = field(default_factory=set)
     searchable: bool = False
+    #: Who may read, create, update and delete records over HTTP: owner, any, admin or none.
+    access: dict[str, str] = field(default_factory=dict)
+    #: The fields that links of others show, if their callers may not read these records.
+    public: set[str] = field(default_factory=set)
+    #: The fields of the records in each list of links, by path.
+    linked: dict[str, set[str]] = field(default_factory=dict)
     #: Who may use each route, by method and path.
     routes: dict[str, str] = field(default_factory=dict)
 
@@ -111,6 +117,7 @@ def _entity(name: str, declared: Mapping[str, Any], is_owner: bool) -> Entity:
     entity.response.update(declared.get("computed") or {})
     _add_indexes(entity, declared)
     _add_orders(entity, declared)
+    _add_access(entity, declared)
     _add_routes(entity)
     return entity
 
@@ -211,39 +218,78 @@ def _add_orders(entity: Entity, declared: Mapping[str, Any]) -> None:
                     entity.orders.add(part.removeprefix("-"))
 
 
-def _add_routes(entity: Entity) -> None:
-    """An owner's records are the owner's; others are read by all and changed by admins."""
-    read = ADMIN if entity.is_owner else ANY
-    change = ANY if entity.owner else ADMIN
-    one = f"{entity.path}/{{id}}"
-    entity.routes |= {
-        f"GET {entity.path}": read,
-        f"GET {entity.path}/numbered": read,
-        f"GET {one}": read,
-        f"POST {entity.path}": change,
-        f"PATCH {one}": change,
-        f"DELETE {one}": change,
-    }
+def _add_access(entity: Entity, declared: Mapping[str, Any]) -> None:
+    """Records with an owner are the owner's; others are the admins', unless they are shared."""
+    usual = "owner" if entity.owner else "admin"
+    entity.access = dict.fromkeys(("read", "create", "update", "delete"), usual)
     if entity.is_owner:
-        entity.routes[f"GET {entity.path}/me"] = ANY
+        entity.access["read"] = "owner"
+    if declared.get("shared"):
+        entity.access["read"] = "any"
+    entity.access |= declared.get("access") or {}
+    entity.public = {"id", *(declared.get("public") or [])}
+
+
+def _scope(entity: Entity, action: str) -> str | None:
+    """Return who may use the routes for an action; None if there are none."""
+    who = entity.access[action]
+    if who == "owner":
+        # Records without an owner that own others are their own at `/me` only.
+        return ANY if entity.owner else ADMIN
+    return {"any": ANY, "admin": ADMIN, "none": None}[who]
+
+
+def _add_routes(entity: Entity) -> None:
+    one = f"{entity.path}/{{id}}"
+    actions = {
+        f"GET {entity.path}": "read",
+        f"GET {entity.path}/numbered": "read",
+        f"GET {one}": "read",
+        f"POST {entity.path}": "create",
+        f"PATCH {one}": "update",
+        f"DELETE {one}": "delete",
+    }
     if entity.soft_delete:
-        entity.routes[f"POST {one}/restore"] = change
+        actions[f"POST {one}/restore"] = "delete"
     if entity.searchable:
-        entity.routes[f"GET {entity.path}/search"] = read
+        actions[f"GET {entity.path}/search"] = "read"
+    _add(entity, actions)
+    for method, action in (("GET", "read"), ("PATCH", "update"), ("DELETE", "delete")):
+        is_own = entity.access[action] == "owner" or (method, entity.access[action]) == (
+            "GET",
+            "any",
+        )
+        if entity.is_owner and is_own:
+            entity.routes[f"{method} {entity.path}/me"] = ANY
 
 
 def _add_links(entity: Entity, relation: str, target: Entity) -> None:
-    # A relation to records of another kind of owner has no routes.
+    # A relation to records of another kind of owner has no routes, and records with an owner are
+    # linked by that owner only.
     if target.owner not in {None, entity.owner}:
         return
     path = f"{entity.path}/{{id}}/{relation.replace('_', '-')}"
-    change = ANY if entity.owner else ADMIN
-    entity.routes |= {
-        f"GET {path}": ADMIN if entity.is_owner else ANY,
-        f"PUT {path}": change,
-        f"PUT {path}/{{id}}": change,
-        f"DELETE {path}/{{id}}": change,
+    actions = {
+        f"GET {path}": "read",
+        f"PUT {path}": "update",
+        f"PUT {path}/{{id}}": "update",
+        f"DELETE {path}/{{id}}": "update",
     }
+    allowed = {"owner"} if target.owner else {"owner", "any", "admin"}
+    _add(entity, {at: each for at, each in actions.items() if entity.access[each] in allowed})
+    if f"GET {path}" in entity.routes:
+        caller, reader = entity.access["read"], target.access["read"]
+        # Only admins list records that own others.
+        alike = caller == reader and (caller != "owner" or target.owner is not None)
+        by_admins = ADMIN == entity.routes[f"GET {path}"] == _scope(target, "read")
+        may_read = reader == "any" or alike or by_admins
+        entity.linked[path] = target.response if may_read else target.public
+
+
+def _add(entity: Entity, actions: Mapping[str, str]) -> None:
+    for route, action in actions.items():
+        if scope := _scope(entity, action):
+            entity.routes[route] = scope
 
 
 def owned(entities: Mapping[str, Entity]) -> Iterator[Entity]:

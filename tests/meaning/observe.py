@@ -6,6 +6,7 @@ ENTITIES is JSON with the path of each entity's routes by its name. The report c
 
     schemas      the fields of each schema in the OpenAPI document;
     orders       the values of `order` in each list;
+    linked       the fields of the records in each list of links;
     statuses     what each route returns to callers without a token, with one, and with `admin`;
     responses    the fields of each record in a response, by request;
     statements   what each request sends to the database;
@@ -94,6 +95,7 @@ async def report(url: Any, paths: Mapping[str, str]) -> dict[str, Any]:
             if "properties" in schema
         },
         "orders": dict(orders(document)),
+        "linked": dict(linked(document)),
     }
     client = Client(app, settings, statements)
     async with app.router.lifespan_context(app), client.http:
@@ -116,6 +118,19 @@ def orders(document: Any) -> Iterator[tuple[str, list[str]]]:
             if parameter["name"] == "order":
                 [choices] = [option for option in parameter["schema"]["anyOf"] if "enum" in option]
                 yield path, choices["enum"]
+
+
+def linked(document: Any) -> Iterator[tuple[str, list[str]]]:
+    """Yield the fields of the records at the other end of each list of links."""
+    schemas = document["components"]["schemas"]
+    for path, methods in document["paths"].items():
+        content = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        listed = (
+            content.get("application/json", {}).get("schema", {}).get("items", {}).get("$ref", "")
+        )
+        if listed.endswith("Linked"):
+            record = schemas[listed.rpartition("/")[2]]["properties"]["record"]["$ref"]
+            yield named(path), sorted(schemas[record.rpartition("/")[2]]["properties"])
 
 
 def named(path: str) -> str:
@@ -180,8 +195,18 @@ class Walk:
             await self.send("GET", f"{base}/numbered", me)
             if f"{base}/search" in self.document["paths"]:
                 await self.send("GET", f"{base}/search?words=a", me)
-            if page["items"]:
-                await self.change(sample, f"{base}/{page['items'][0]['id']}", me, other)
+            own = [record for record in page["items"] if record.get("owner_id", me) == me]
+            if own:
+                await self.change(sample, f"{base}/{own[0]['id']}", me, other)
+
+    def template(self, path: str) -> str:
+        """Return the path in the OpenAPI document, with the names of its keys."""
+        return next(each for each in self.document["paths"] if named(each) == self.name(path))
+
+    def is_for_owners(self, method: str, path: str) -> bool:
+        """Whether there is such a route, and it is not for admins."""
+        route = self.document["paths"][self.template(path)].get(method.lower())
+        return route is not None and "403" not in route["responses"]
 
     async def callers(self, sample: Any) -> list[Any]:
         """Return the keys of the entity's owners, or that of any caller."""
@@ -193,7 +218,7 @@ class Walk:
     async def change(self, sample: Any, path: str, me: object, other: object) -> None:
         """Update a record, and delete it if it can be restored; first as another caller."""
         headers, record = await self.send("GET", path, me)
-        schema = self.document["components"]["schemas"][f"{sample.name}Update"]
+        schema = self.document["components"]["schemas"].get(f"{sample.name}Update", {})
         # The values that it has, so that no rule is broken; the statement is the same.
         body = {name: record[name] for name in schema.get("properties", {}) if name in record}
         match = {"If-Match": headers["ETag"]} if "ETag" in headers else {}
@@ -201,6 +226,8 @@ class Walk:
             # The other caller cannot refer to the same records.
             own = {name: value for name, value in body.items() if not name.endswith("_id")}
             for method, content in (("PATCH", own), ("DELETE", None)):
+                if not self.is_for_owners(method, path):
+                    continue
                 response = await self.client.send(
                     method, path, other, ("admin",), headers=match, body=content
                 )
@@ -209,7 +236,7 @@ class Walk:
                     response.status_code,
                     now == record,
                 ]
-        if body:
+        if body and "patch" in self.document["paths"][self.template(path)]:
             await self.send("PATCH", path, me, headers=match, body=body)
         if f"{self.name(path)}/restore" in map(named, self.document["paths"]):
             await self.send("DELETE", path, me)
