@@ -110,7 +110,7 @@ def unknown_keys(entities: Entities) -> Iterator[Cut]:
 def wrong_kinds(entities: Entities) -> Iterator[Cut]:
     """Values of the wrong type, such as a number for a flag."""
     for name, entity in _with_records(entities):
-        for flag in ("soft_delete", "versioned"):
+        for flag in ("soft_delete", "versioned", "append_only"):
             # Disabling a flag would also remove its field from the indexes.
             if not entity.get(flag):
                 for value in _NOT_A_FLAG:
@@ -122,6 +122,7 @@ def wrong_kinds(entities: Entities) -> Iterator[Cut]:
     for path, _ in _fields(entities):
         for value in _NOT_A_FLAG:
             yield "not a flag", path, "immutable", value, True
+            yield "not a flag", path, "read_only", value, True
         for value in _NOT_TEXT:
             yield "not text", path, "description", value, True
     for path, reference in _parts(entities, "references"):

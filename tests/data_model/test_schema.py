@@ -55,6 +55,7 @@ GOOD: dict[str, list[str]] = {
         "{owned_by: Tag, checks: {}, indexes: [], many_to_many: {}, references: {}}",
         "{fields: {match: {type: date}, order: {type: date}}}",
         "{embedded: false}",
+        "{append_only: true, soft_delete: false, many_to_many: {}}",
         "{was: Job}",
         "{shared: true, access: {read: any, create: none, update: admin, delete: any}}",
         "{owned_by: Tag, shared: false, access: {read: admin, create: owner}, public: [size]}",
@@ -65,6 +66,7 @@ GOOD: dict[str, list[str]] = {
         "{type: string, optional: true, immutable: true, secret: false, unique: false}",
         "{type: string, min_length: 0, max_length: 10000, pattern: '^a', default: now}",
         "{type: string, index: Because.}",
+        "{type: string, read_only: true, optional: true}",
         "{type: string, was: nickname, fill: {field: name}}",
         "{type: enum, values: [open, {value: done, was: finished}], fill: open}",
         "{type: text, min_length: 1, max_length: 20000}",
@@ -94,6 +96,7 @@ GOOD: dict[str, list[str]] = {
         "{to: Tag, optional: true, on_delete: set_null, on_update: cascade, inverse: b}",
         "{to: Tag, unique: true, immutable: true, on_delete: restrict, description: Why.}",
         "{to: Tag, was: label, fill: 7}",
+        "{to: Tag, optional: true, read_only: true}",
     ],
     "many_to_many": [
         "{to: Tag}",
@@ -363,8 +366,8 @@ def test_the_schema_and_the_language_define_the_same_words(
     definitions = schema["$defs"]
     assert [*definitions["entity"]["properties"]] == [
         "description", "table", "was", "embedded", "owned_by", "shared", "access", "public",
-        "soft_delete", "versioned", "fields", "references", "many_to_many", "checks", "computed",
-        "indexes",
+        "soft_delete", "versioned", "append_only", "fields", "references", "many_to_many", "checks",
+        "computed", "indexes",
     ] == vocabulary["entity_keys"]  # fmt: skip
     access = definitions["entity"]["properties"]["access"]["properties"]
     assert [*access] == ["read", "create", "update", "delete"] == vocabulary["access_keys"]
