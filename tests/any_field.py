@@ -86,7 +86,7 @@ def fields(draw: st.DrawFn, types: list[str], database: str) -> Field:
     """Draw a field of one of the types."""
     kind = draw(st.sampled_from(types))
     field: Field = {"type": kind, **draw(_SPECIAL.get(kind, _nothing)(kind, database))}
-    for flag in ("optional", "secret", "immutable"):
+    for flag in ("optional", "secret", "immutable", "read_only"):
         if draw(_seldom):
             field[flag] = draw(st.booleans())
     if kind not in ("json", "array", "text", "bytes"):
@@ -97,6 +97,13 @@ def fields(draw: st.DrawFn, types: list[str], database: str) -> Field:
         field["description"] = draw(st.sampled_from(TEXTS))
     if draw(_often) and not field.get("unique") and (choices := fitting_values(field)):
         field["default"] = draw(st.sampled_from(choices))
+    return settable(field)
+
+
+def settable(field: Field) -> Field:
+    """Return the field; optional if clients could not create a record without it."""
+    if field.get("read_only") and "default" not in field:
+        return field | {"optional": True}
     return field
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.any_field import TEXTS, fields, fitting_values
+from tests.any_field import TEXTS, fields, fitting_values, settable
 
 # The number of random models to draw; without it, a few are drawn, the same ones each time.
 SEARCHED = int(os.environ.get("GROUNDWORK_EXAMPLES", "0"))
@@ -187,7 +187,11 @@ def _embedded(draw: st.DrawFn, draft: Draft) -> Entity:
     for member in members:
         drawn = draw(_any_fields(draft))
         kept = {key: value for key, value in drawn.items() if key not in ("unique", "index")}
-        kept = {key: value for key, value in kept.items() if key not in ("secret", "immutable")}
+        kept = {
+            key: value
+            for key, value in kept.items()
+            if key not in ("secret", "immutable", "read_only")
+        }
         # In an embedded entity, the validator rejects the default `now` for every type.
         if kept.get("default") == "now":
             del kept["default"]
@@ -203,12 +207,12 @@ def _any_fields(draw: st.DrawFn, draft: Draft) -> dict[str, Any]:
         return draw(fields(TYPES, draft.database))
     made: dict[str, Any] = {"type": draw(st.sampled_from(["embedded", "array"]))}
     made["of"] = draw(st.sampled_from(list(draft.embedded)))
-    for flag in ("optional", "secret", "immutable"):
+    for flag in ("optional", "secret", "immutable", "read_only"):
         if draw(seldom):
             made[flag] = draw(st.booleans())
     if made["type"] == "array" and draw(often):
         made["default"] = []
-    return made
+    return settable(made)
 
 
 @st.composite
@@ -220,6 +224,8 @@ def _with_head(draw: st.DrawFn, draft: Draft, name: str) -> None:
     for flag in ("soft_delete", "versioned"):
         if draw(seldom):
             entity[flag] = draw(st.booleans())
+    if not (entity.get("soft_delete") or entity.get("versioned")) and draw(seldom):
+        entity["append_only"] = draw(st.booleans())
     own_tables = [table for table in OWN_TABLES if table not in draft.tables]
     if name == TOO_LONG or draw(seldom):
         entity["table"] = draw(st.sampled_from(own_tables))
@@ -254,7 +260,7 @@ def _with_members(draw: st.DrawFn, draft: Draft, name: str) -> None:
     entity["many_to_many"] = {
         relation: draw(_links(draft, name))
         for relation in relations[:links]
-        if relation not in chosen
+        if relation not in chosen and not entity.get("append_only")
     }
     computable = [value for value in draw(_expressions(entity["fields"])) if value]
     entity["computed"] = {
@@ -286,8 +292,8 @@ def _with_access(draw: st.DrawFn, draft: Draft, name: str) -> None:
     choices = {
         "read": ["any"] if entity.get("shared") else readable,
         "create": ["admin", "none", "owner" if owned else "any"],
-        "update": words,
-        "delete": words,
+        "update": ["none"] if entity.get("append_only") else words,
+        "delete": ["none"] if entity.get("append_only") else words,
     }
     if draw(often):
         actions = draw(st.lists(st.sampled_from(list(choices)), max_size=4, unique=True))
@@ -312,6 +318,8 @@ def _references(draw: st.DrawFn, draft: Draft, name: str) -> dict[str, Any]:
     for flag in ("unique", "immutable"):
         if draw(seldom):
             reference[flag] = draw(st.booleans())
+    if reference.get("optional") and draw(seldom):
+        reference["read_only"] = draw(st.booleans())
     actions = ["cascade", "restrict"] + ["set_null"] * bool(reference.get("optional"))
     if draw(often):
         reference["on_delete"] = draw(st.sampled_from(actions))

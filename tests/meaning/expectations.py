@@ -37,6 +37,7 @@ class Entity:
     owner: str | None
     soft_delete: bool
     versioned: bool
+    append_only: bool
     #: Whether records of other entities belong to these.
     is_owner: bool
     create: set[str] = field(default_factory=set)
@@ -104,6 +105,7 @@ def _entity(name: str, declared: Mapping[str, Any], is_owner: bool) -> Entity:
         owner=declared.get("owned_by"),
         soft_delete=declared.get("soft_delete", False),
         versioned=declared.get("versioned", False),
+        append_only=declared.get("append_only", False),
         is_owner=is_owner,
     )
     _add_bookkeeping(entity)
@@ -138,9 +140,7 @@ def _add_bookkeeping(entity: Entity) -> None:
 
 def _add_field(entity: Entity, name: str, options: Mapping[str, Any]) -> None:
     entity.columns[name] = options.get("optional", False)
-    entity.create.add(name)
-    if not options.get("immutable"):
-        entity.update.add(name)
+    _add_to_requests(entity, name, options)
     (entity.secret if options.get("secret") else entity.response).add(name)
     bounds = {str(options[bound]) for bound in BOUNDS & options.keys()}
     if bounds or options["type"] == "enum":
@@ -158,10 +158,16 @@ def _add_reference(entity: Entity, name: str, options: Mapping[str, Any]) -> Non
     entity.columns[column] = optional
     default = "set_null" if optional else "restrict"
     entity.references[column] = (options["to"], options.get("on_delete", default))
-    entity.create.add(column)
     entity.response.add(column)
-    if not options.get("immutable"):
-        entity.update.add(column)
+    _add_to_requests(entity, column, options)
+
+
+def _add_to_requests(entity: Entity, column: str, options: Mapping[str, Any]) -> None:
+    """Clients send what is not read-only, and change what is not immutable."""
+    if not options.get("read_only"):
+        entity.create.add(column)
+        if not options.get("immutable"):
+            entity.update.add(column)
 
 
 def _add_indexes(entity: Entity, declared: Mapping[str, Any]) -> None:
@@ -222,6 +228,8 @@ def _add_access(entity: Entity, declared: Mapping[str, Any]) -> None:
     """Records with an owner are the owner's; others are the admins', unless they are shared."""
     usual = "owner" if entity.owner else "admin"
     entity.access = dict.fromkeys(("read", "create", "update", "delete"), usual)
+    if entity.append_only:
+        entity.access |= {"update": "none", "delete": "none"}
     if entity.is_owner:
         entity.access["read"] = "owner"
     if declared.get("shared"):
