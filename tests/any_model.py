@@ -172,6 +172,7 @@ def models(draw: st.DrawFn, database: str = "postgresql") -> Entities:
     for name in names:
         draw(_with_names_for_others(draft, name))
         draw(_with_rules(draft, name))
+        draw(_with_principal(draft, name))
     entities = {
         name: {key: value for key, value in entity.items() if value != {} and value != []}
         for name, entity in draft.entities.items()
@@ -454,6 +455,23 @@ def _with_rules(draw: st.DrawFn, draft: Draft, name: str) -> None:
 def _kind(each: dict[str, Any]) -> str:
     """Return the type of a field; an array of embedded entities counts as embedded."""
     return "embedded" if each.get("of") in EMBEDDED else str(each["type"])
+
+
+@st.composite
+def _with_principal(draw: st.DrawFn, draft: Draft, name: str) -> None:
+    """Draw whether the tokens of an owner are looked up, and the field of an active one."""
+    entity = draft.entities[name]
+    if name not in {each.get("owned_by") for each in draft.entities.values()} or draw(often):
+        return
+    # If at most one record could be active, no second owner could be generated.
+    unique = {on for index in entity["indexes"] if index.get("unique") for on in index["on"]}
+    booleans = [
+        member
+        for member, each in entity["fields"].items()
+        if each["type"] == "boolean" and not each.get("unique") and member not in unique
+    ]
+    choices: list[Any] = [True, False, *({"active": member} for member in booleans)]
+    entity["principal"] = draw(st.sampled_from(choices))
 
 
 @st.composite

@@ -59,6 +59,7 @@ GOOD: dict[str, list[str]] = {
         "{was: Job}",
         "{shared: true, access: {read: any, create: none, update: admin, delete: any}}",
         "{owned_by: Tag, shared: false, access: {read: admin, create: owner}, public: [size]}",
+        "{principal: false}",
         "{embedded: true, description: Where., fields: {id: {type: uuid}, at: {type: datetime}}}",
         "{embedded: true, fields: {within: {type: array, of: Place, default: []}}}",
     ],
@@ -156,6 +157,10 @@ BAD: dict[str, list[str]] = {
         "{public: []}",
         "{public: [name, name]}",
         "{versioned: 1}",
+        "{principal: 'yes'}",
+        "{principal: {}}",
+        "{principal: {active: true}}",
+        "{principal: {active: is_active, enabled: true}}",
         "{owned_by: tag}",
         "{owned_by: Tag, fields: {owner: {type: date}}}",
         "{owned_by: Tag, references: {owner: {to: Tag}}}",
@@ -364,10 +369,12 @@ def test_the_schema_and_the_language_define_the_same_words(
     schema: dict[str, Any], vocabulary: dict[str, Any]
 ) -> None:
     definitions = schema["$defs"]
+    principal = definitions["entity"]["properties"]["principal"]["anyOf"][1]
+    assert [*principal["properties"]] == vocabulary["principal_keys"]
     assert [*definitions["entity"]["properties"]] == [
         "description", "table", "was", "embedded", "owned_by", "shared", "access", "public",
-        "soft_delete", "versioned", "append_only", "fields", "references", "many_to_many", "checks",
-        "computed", "indexes",
+        "principal", "soft_delete", "versioned", "append_only", "fields", "references",
+        "many_to_many", "checks", "computed", "indexes",
     ] == vocabulary["entity_keys"]  # fmt: skip
     access = definitions["entity"]["properties"]["access"]["properties"]
     assert [*access] == ["read", "create", "update", "delete"] == vocabulary["access_keys"]

@@ -83,6 +83,7 @@ async def report(url: Any, paths: Mapping[str, str]) -> dict[str, Any]:
     seeding = module("development.seeding")
     samples = module("development.sample_data").SAMPLES
     await seeding.seed(database, seeding.cap_counts({sample.name: 6 for sample in samples}))
+    anyone = await oldest_owner(database, samples)
     await database.close()
     statements: list[Any] = STORE.record()
     app = module("api.app").create_app(settings)
@@ -99,11 +100,22 @@ async def report(url: Any, paths: Mapping[str, str]) -> dict[str, Any]:
     }
     client = Client(app, settings, statements)
     async with app.router.lifespan_context(app), client.http:
-        found["statuses"] = await statuses(client, document)
-        walk = Walk(client, document, paths)
+        found["statuses"] = await statuses(client, document, anyone)
+        walk = Walk(client, document, paths, anyone)
         for sample in samples:
             await walk.use(sample)
     return found | walk.found
+
+
+async def oldest_owner(database: Any, samples: Sequence[Any]) -> Any:
+    """Return the key of the first record that owns others; without owners, any key."""
+    owners = {sample.owner for sample in samples}
+    async with database.reading() as session:
+        for sample in samples:
+            if sample.name in owners:
+                page = await sample.open(session, None).page(order="created_at", limit=1)
+                return page.items[0].id
+    return no_record()
 
 
 def no_record() -> Any:
@@ -138,7 +150,7 @@ def named(path: str) -> str:
     return re.sub(r"\{\w+\}", "{id}", path)
 
 
-async def statuses(client: Client, document: Any) -> dict[str, list[int]]:
+async def statuses(client: Client, document: Any, anyone: object) -> dict[str, list[int]]:
     """Return the status of each route without a token, with one, and with the scope `admin`."""
     found = {}
     for path, methods in document["paths"].items():
@@ -150,8 +162,8 @@ async def statuses(client: Client, document: Any) -> dict[str, list[int]]:
                 (await client.send(method.upper(), place, by, scopes)).status_code
                 for by, scopes in (
                     (None, ()),
-                    (no_record(), ("tasks", "administrator")),
-                    (no_record(), ("admin",)),
+                    (anyone, ("tasks", "administrator")),
+                    (anyone, ("admin",)),
                 )
             ]
     return found
@@ -160,10 +172,13 @@ async def statuses(client: Client, document: Any) -> dict[str, list[int]]:
 class Walk:
     """Uses the routes of every entity, as an owner of records and as another caller."""
 
-    def __init__(self, client: Client, document: Any, paths: Mapping[str, str]) -> None:
+    def __init__(
+        self, client: Client, document: Any, paths: Mapping[str, str], anyone: object
+    ) -> None:
         self.client = client
         self.document = document
         self.paths = paths
+        self.anyone = anyone
         self.found: dict[str, Any] = {"responses": {}, "statements": {}, "foreign": {}}
 
     async def send(self, method: str, path: str, by: object, **options: Any) -> Any:
@@ -211,8 +226,8 @@ class Walk:
     async def callers(self, sample: Any) -> list[Any]:
         """Return the keys of the entity's owners, or that of any caller."""
         if not sample.owner:
-            return [no_record()]
-        _, page = await self.send("GET", self.paths[sample.owner], no_record())
+            return [self.anyone]
+        _, page = await self.send("GET", self.paths[sample.owner], self.anyone)
         return [record["id"] for record in page["items"]]
 
     async def change(self, sample: Any, path: str, me: object, other: object) -> None:
