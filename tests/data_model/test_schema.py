@@ -65,7 +65,7 @@ GOOD: dict[str, list[str]] = {
     ],
     "field": [
         "{type: string, optional: true, immutable: true, secret: false, unique: false}",
-        "{type: string, min_length: 0, max_length: 10000, pattern: '^a', default: now}",
+        "{type: string, min_length: 0, max_length: 10000, pattern: '^n', default: now}",
         "{type: string, index: Because.}",
         "{type: string, read_only: true, optional: true}",
         "{type: string, was: nickname, fill: {field: name}}",
