@@ -44,7 +44,7 @@ def stored_values(module: Module, document: Any) -> dict[str, Any]:
 
 async def values(session: Any, model: Any, field: str) -> set[Any]:
     """Return the distinct values of a field."""
-    return set(await session.run(lambda on: on.of(model).distinct(field, session=on.session)))
+    return set(await session.run(lambda on: on.unscoped(model).distinct(field, session=on.session)))
 
 
 def _collections(url: Any) -> set[str]:

@@ -55,7 +55,8 @@ def stored_values(_: Module, row: Any) -> dict[str, Any]:
 
 async def values(session: Any, model: Any, column: str) -> set[Any]:
     """Return the distinct values of a column."""
-    return set(await session.scalars(select(getattr(model, column))))
+    statement = select(getattr(model, column)).execution_options(scope="exempt")
+    return set(await session.scalars(statement))
 
 
 async def _run(url: URL, statement: str) -> None:
