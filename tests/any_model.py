@@ -300,8 +300,10 @@ def _with_access(draw: st.DrawFn, draft: Draft, name: str) -> None:
         actions = draw(st.lists(st.sampled_from(list(choices)), max_size=4, unique=True))
         entity["access"] = {action: draw(st.sampled_from(choices[action])) for action in actions}
     shown = [member for member, each in entity["fields"].items() if not each.get("secret")]
-    if shown and draw(often):
-        entity["public"] = draw(st.lists(st.sampled_from(shown), max_size=3, unique=True))
+    is_linked: bool = draw(often)
+    if shown and is_linked:
+        members = st.lists(st.sampled_from(shown), min_size=1, max_size=3, unique=True)
+        entity["public"] = draw(members)
 
 
 def _targets(entity: Entity) -> set[str]:

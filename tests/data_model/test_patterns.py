@@ -1,4 +1,4 @@
-"""A pattern that the validator accepts means the same to Pydantic, to Python and to the databases."""
+"""Patterns that the validator accepts mean the same to Pydantic, Python and the databases."""
 
 from __future__ import annotations
 

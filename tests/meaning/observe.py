@@ -216,7 +216,8 @@ class Walk:
 
     def template(self, path: str) -> str:
         """Return the path in the OpenAPI document, with the names of its keys."""
-        return next(each for each in self.document["paths"] if named(each) == self.name(path))
+        paths: list[str] = list(self.document["paths"])
+        return next(each for each in paths if named(each) == self.name(path))
 
     def is_for_owners(self, method: str, path: str) -> bool:
         """Whether there is such a route, and it is not for admins."""
