@@ -98,7 +98,9 @@ WORDS = [
     *_words("database", {"mysql"}, "aiomysql", "mariadb", r"mysql(?!://)"),
     *_words("database", {"neon"}, r"\bneon\b", r"\bpooler", "unpooled"),
     *_words("database", {"sqlite"}, "aiosqlite", "sqlite"),
-    *_words("sessions", {"both"}, r"psycopg(?!://)", r"\bsync_(?!engine|session_class)", r"Sync[A-Z]"),
+    *_words(
+        "sessions", {"both"}, r"psycopg(?!://)", r"\bsync_(?!engine|session_class)", r"Sync[A-Z]"
+    ),
     *_words("primary_key", {"uuid7"}, "uuid[-_]utils", "uuid_?7"),
     *_words("primary_key", {"uuid4"}, "uuid_?4"),
     *_words("primary_key", {"uuid4", "uuid7"}, "uuid"),
