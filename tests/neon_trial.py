@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from acme.database import Database, SyncDatabase
+from acme.database.scope import unscoped
 from acme.errors import DatabaseUnavailable, DataLayerError, StatementTimeout
 from acme.repositories import TagRepository, TaskRepository, UserRepository
 from acme.schemas import TagCreate, TaskCreate, TaskUpdate, UserCreate
@@ -73,7 +74,7 @@ async def share(pooled: str, direct: str) -> None:
         await asyncio.gather(*(work(database, number, keys) for number in range(TASKS)))
         async with connected(direct) as unpooled:
             assert 1 <= await first_value(unpooled, CONNECTED) <= BACKENDS
-        rows = await first_value(database, text("SELECT count(*) FROM tasks"))
+        rows = await first_value(database, unscoped(text("SELECT count(*) FROM tasks")))
         links = await first_value(database, text("SELECT count(*) FROM task_tags"))
         assert (rows, links) == (TASKS * ROWS, TASKS * len(keys))
         found = await asyncio.gather(*(remaining_state(database) for _ in range(TASKS)))
@@ -85,7 +86,7 @@ async def work(database: Database, number: int, tags: list[Any]) -> None:
     email = f"user{number}@example.com"
     async with database.transaction() as session:
         user = await UserRepository(session).create(
-            UserCreate(email=email, full_name=f"User {number}", password_hash="x")
+            UserCreate(email=email, full_name=f"User {number}")
         )
     async with database.transaction() as session:
         mine = TaskRepository(session, owner=user.id)
@@ -321,8 +322,9 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 async def create(server: str, name: str) -> None:
     """Create a database on the server."""
-    async with connected(server) as database, database.reading() as session:
-        await session.run(text(f"CREATE DATABASE {name}"))
+    async with connected(server) as database, database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text(f"CREATE DATABASE {name}"))
 
 
 if __name__ == "__main__":
