@@ -27,7 +27,8 @@ async def sum_of_balances(
     session: ReadSession, owner: Key, pause: Callable[[], Awaitable[None]]
 ) -> int:
     """Return a customer's total. Pauses inside the operation, which holds a connection."""
-    adding = [{"$match": {"owner_id": owner}}, {"$group": {"_id": 1, "sum": {"$sum": "$balance"}}}]
+    visible = {"owner_id": owner, "deleted_at": None}
+    adding = [{"$match": visible}, {"$group": {"_id": 1, "sum": {"$sum": "$balance"}}}]
 
     async def read(on: Connection) -> int:
         [total] = await (await on.of(Account).aggregate(adding, session=on.session)).to_list()
@@ -42,6 +43,6 @@ async def run_slowly(session: ReadSession | WriteSession) -> None:
     """Run an operation that exceeds every timeout."""
 
     async def sleep(on: Connection) -> None:
-        await on.of(Account).find_one({"$where": "sleep(60000) || true"}, session=on.session)
+        await on.unscoped(Account).find_one({"$where": "sleep(60000) || true"}, session=on.session)
 
     await session.run(sleep)

@@ -28,7 +28,8 @@ async def sum_of_balances(
     session: ReadSession, owner: Key, pause: Callable[[], Awaitable[None]]
 ) -> int:
     """Return a customer's total. Pauses while it holds a connection."""
-    statement = select(func.sum(Account.balance)).where(Account.owner_id == owner)
+    visible = Account.owner_id == owner, Account.deleted_at.is_(None)
+    statement = select(func.sum(Account.balance)).where(*visible)
     total = int((await session.run(statement)).scalar_one())
     await pause()
     return total
