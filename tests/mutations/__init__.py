@@ -10,10 +10,11 @@ breaks one promise on purpose and names the test that must fail. In an entry,
     answers     are those of the generated project whose own tests are run. Without them, the tests
                 of this repository are run;
     caught_by   is the test that must fail, without its parameters;
-    run         lists the files or tests to run, if not the whole file of `caught_by`.
+    run         lists the files or tests to run, if not just that of `caught_by`, with every
+                parameter.
 
 The tests run in order until one fails. The mutation is caught if that is the test in `caught_by`:
-another one that fails first notices the mutation by accident, and may stop doing so.
+another one that notices it does so by accident, and may stop doing so.
 
     uv run pytest -n auto tests/mutations                            # this commit's sample
     uv run pytest -n auto tests/mutations --mutations=all

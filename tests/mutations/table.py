@@ -63,7 +63,7 @@ def read_tables() -> list[Mutation]:
             replacement=entry["with"],
             caught_by=entry["caught_by"],
             answers=entry.get("answers"),
-            run=tuple(entry.get("run") or [entry["caught_by"].partition("::")[0]]),
+            run=tuple(entry.get("run") or [entry["caught_by"]]),
         )
         for path in sorted(FOLDER.glob("*.yml"))
         for entry in yaml.safe_load(path.read_text("utf-8"))
