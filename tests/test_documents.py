@@ -150,7 +150,7 @@ def _reasons(node: ast.AST, kind: str) -> dict[str, str]:
 
 
 ON_MONGODB = {"orm": "beanie", "database": "mongodb", "primary_key": "objectid"}
-SHOWN = ["tasks", "hostile", "organisation", "types", "embedded", "sixty"]
+SHOWN = ["tasks", "hostile", "organisation", "types", "embedded", "sixty", "wide"]
 
 
 @pytest.fixture(
@@ -166,8 +166,16 @@ def written(request: pytest.FixtureRequest, workshop: Workshop) -> Documents:
 
 def shown(name: str) -> dict[str, Any]:
     """Return the answers for a model."""
-    made: dict[str, dict[str, Any]] = {"tasks": {}, "sixty": sixty()}
+    made: dict[str, dict[str, Any]] = {"tasks": {}, "sixty": sixty(), "wide": wide()}
     return made[name] if name in made else model(name)
+
+
+def wide() -> dict[str, Any]:
+    """Return entities with so many fields that one box is higher than a layer."""
+    fields = {f"field_{number}": {"type": "integer"} for number in range(150)}
+    to_one = {"references": {"one": {"to": "One"}}}
+    entities = {"One": {"fields": fields}, "Other": to_one, "Alone": {"fields": fields}}
+    return {"project_name": "Wide", "package": "wide", "entities": entities}
 
 
 def sixty() -> dict[str, Any]:
