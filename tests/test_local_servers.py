@@ -548,6 +548,17 @@ def test_settings_override_the_defaults_of_mongodb() -> None:
         assert ask_mongodb(server.url, collecting) == [True]
 
 
+def test_expired_documents_stay_on_a_temporary_mongodb_only(data_folder: Path) -> None:
+    def expiring(client: Mongo) -> object:
+        return client.admin.command({"getParameter": 1, "ttlMonitorEnabled": True})
+
+    for folder, enabled in ((None, False), (data_folder, True)):
+        with LocalMongoDB(folder) as server:
+            [parameters] = ask_mongodb(server.url, expiring)
+            assert isinstance(parameters, dict)
+            assert parameters["ttlMonitorEnabled"] is enabled
+
+
 def test_a_persistent_mongodb_works_on_any_port(data_folder: Path) -> None:
     ports = set()
     for number in range(3):

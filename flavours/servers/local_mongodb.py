@@ -50,6 +50,8 @@ _PARAMETERS = {
     # There is no other member to hand over to at shutdown.
     "shutdownTimeoutMillisForSignaledShutdown": "0",
 }
+# Expired documents stay on a temporary server: sample data would vanish during a test.
+_TEMPORARY = {"ttlMonitorEnabled": "false"}
 # Journal files of 10 MB, created on demand; the default is three of 100 MB in advance.
 _STORAGE = ["log=(file_max=10MB,prealloc=false)"]
 # The journal still survives a crash of the server; checkpoints are not synced to disk.
@@ -84,7 +86,8 @@ class _Process(ServerProcess):
         options += [f"--wiredTigerEngineConfigString={storage}"]
         # A socket's path is limited to 107 characters.
         options += [] if sys.platform == "win32" else ["--nounixsocket"]
-        for name, value in {**_PARAMETERS, **self.settings}.items():
+        temporary = {} if self.durable else _TEMPORARY
+        for name, value in {**_PARAMETERS, **temporary, **self.settings}.items():
             option = f"{name}={value}"
             options += [option] if name.startswith("--") else ["--setParameter", option]
         mongod = self.programs["mongod"]
