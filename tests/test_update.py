@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,12 @@ QUERY = '''
     async def overdue(self) -> int:
         """Count what should have been done by now."""
         return await self.count(status="pending")
+'''
+METHOD = '''
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it should be done first."""
+        return self.priority == 1
 '''
 
 
@@ -77,24 +84,61 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), "utf-8")
 
 
+# What users append to files of every kind.
+APPENDED = {
+    "src/acme/repositories/task.py": QUERY,
+    "src/acme/models/task.py": METHOD,
+    "src/acme/schemas/task.py": '''
+
+class TaskSummary(ResponseSchema):
+    """A task in a list of ours."""
+
+    title: str
+''',
+    "src/acme/api/routes/task.py": '''
+
+@router.get("/overdue")
+async def count_overdue(tasks: Reading) -> int:
+    """Count your tasks that should have been done by now."""
+    return await tasks.overdue()
+''',
+    "src/acme/errors.py": '''
+
+class TooManyTasks(DataLayerError):
+    """A user has more tasks than anyone can do."""
+''',
+    "tests/conftest.py": '''
+
+@pytest.fixture
+def answer() -> int:
+    """The answer."""
+    return 42
+''',
+    ".env.example": "MAIL_HOST=localhost\n",
+    ".gitignore": "/reports/\n",
+    "pyproject.toml": '\n[tool.ours]\nreports = "weekly"\n',
+    "AGENTS.md": "- Ask Ada before you add an index.\n",
+    "README.md": "\nAsk Ada before you deploy.\n",
+    "docs/queries.md": "\nReports of ours are in `repositories/task.py`.\n",
+}
+
+
 def edit_as_a_user_does(project: Path) -> dict[str, str]:
     """Write something into generated files; the texts that have to survive, by file."""
-    repository = project / "src/acme/repositories/task.py"
-    repository.write_text(repository.read_text("utf-8") + QUERY, "utf-8")
     model = project / "src/acme/models/category.py"
     headline = model.read_text("utf-8").splitlines()[0]
     edit(model, headline, headline.removesuffix('."""') + ', which marketing fills."""')
-    readme = project / "README.md"
-    readme.write_text(readme.read_text("utf-8") + "\nAsk Ada before you deploy.\n", "utf-8")
-    return {
-        "src/acme/repositories/task.py": QUERY,
-        "src/acme/models/category.py": "which marketing fills",
-        "README.md": "Ask Ada before you deploy.",
-    }
+    for path, text in APPENDED.items():
+        with (project / path).open("a", encoding="utf-8") as file:
+            file.write(text)
+    return {**APPENDED, "src/acme/models/category.py": "which marketing fills"}
 
 
 def add_to_the_model(project: Path) -> None:
-    """Change the data model: a field, an entity, and a comment of one's own."""
+    """Change the data model: fields, indexes, a link, an entity, and a comment of one's own.
+
+    They change the last generated lines of the files of tasks.
+    """
     data_model = project / "data_model.yml"
     edit(
         data_model,
@@ -103,18 +147,29 @@ def add_to_the_model(project: Path) -> None:
         f"      {COMMENT}\n"
         "      estimate:  {type: integer, ge: 0, optional: true}\n",
     )
+    edit(
+        data_model,
+        "    many_to_many:\n",
+        "    many_to_many:\n      helpers: {to: User, inverse: helps}\n",
+    )
+    edit(
+        data_model,
+        "    indexes:\n",
+        "    indexes:\n      - {on: [owner, estimate], why: Our plan for the week.}\n",
+    )
     with data_model.open("a", encoding="utf-8") as file:
         file.write(
             "  Reminder:\n    owned_by: User\n    fields:\n      remind_at: {type: datetime}\n"
         )
 
 
-def update_from_the_file(project: Path) -> None:
-    """Run the command that data_model.yml names."""
-    command = [sys.executable, "-m", "copier", "update", "--defaults", "--quiet"]
-    subprocess.run(
-        [*command, "--data-file", "data_model.yml"], cwd=project, check=True, capture_output=True
+def update_from_the_file(project: Path) -> str:
+    """Run the command that data_model.yml names, and return its messages."""
+    command = [sys.executable, "-m", "copier", "update", "--data-file", "data_model.yml"]
+    done = subprocess.run(
+        [*command, "--defaults"], cwd=project, check=True, capture_output=True, text=True
     )
+    return done.stderr
 
 
 def rendered(project: Path, *edited: str) -> dict[str, Any]:
@@ -179,6 +234,40 @@ def test_when_the_model_changes_the_code_follows_and_edits_survive(
     assert rendered(project, *edits) == rendered(tmp_path / "fresh", *edits)
 
 
+def test_a_data_model_in_the_new_project_stays_as_its_user_wrote_it(
+    template: Path, tmp_path: Path
+) -> None:
+    written = f"""\
+# Written by Ada.
+project_name:   Acme
+starter:        blank
+
+entities:
+  Zoo:                      {COMMENT}
+    fields:
+      name:     {{ type: string,  max_length: 40 }}
+      animals:  {{ max_length: 9, type: string }}
+    indexes:
+      - {{ why: "Lists of zoos.", on: [ name ] }}
+"""
+    project, elsewhere = tmp_path / "project", tmp_path / "model.yml"
+    project.mkdir()
+    for file in (project / "data_model.yml", elsewhere):
+        file.write_text(written, "utf-8")
+    said = {}
+    for file, folder in ((project / "data_model.yml", project), (elsewhere, tmp_path / "other")):
+        command = [sys.executable, "-m", "copier", "copy", "--defaults", "--data-file", str(file)]
+        answers = ["-d", "database=sqlite", str(template), str(folder)]
+        done = subprocess.run([*command, *answers], check=True, capture_output=True, text=True)
+        said[folder.name] = "copy that file over it" in done.stderr
+    assert said == {"project": False, "other": True}
+    assert (project / "src/acme/models/zoo.py").exists()
+    commit(project)
+    update_from_the_file(project)
+    assert (project / "data_model.yml").read_text("utf-8") == written
+    assert git(project, "status", "--porcelain") == ""
+
+
 def test_a_project_from_a_relative_path_can_be_updated(template: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "copier", "copy", "--defaults", "--quiet"]
     answers = ["-d", "starter=blank", "-d", "database=sqlite"]
@@ -199,9 +288,23 @@ def test_when_an_entity_is_removed_what_was_made_of_it_goes(
     data_model = yaml.safe_load((project / "data_model.yml").read_text("utf-8"))
     del data_model["entities"]["Tag"]
     del data_model["entities"]["Task"]["many_to_many"]
-    update(project, **data_model)
+    edited = ["models/tag.py", "repositories/tag.py"]
+    for path in edited:
+        with (project / "src/acme" / path).open("a", encoding="utf-8") as file:
+            file.write("    ours = 1\n")
+    (project / "data_model.yml").write_text(yaml.safe_dump(data_model, sort_keys=False), "utf-8")
+    commit(project)
+    said = update_from_the_file(project)
     copy(template, tmp_path / "fresh", **data_model)
     assert rendered(project) == rendered(tmp_path / "fresh")
+
+    # The message names what it deleted, and what it says brings it back.
+    deleted = re.findall(r"^ +(src/\S+)$", said, re.MULTILINE)
+    assert {f"src/acme/{path}" for path in edited} <= {*deleted}
+    assert {*deleted} <= {*git(project, "diff", "--name-only", "--diff-filter=D").split()}
+    git(project, "restore", *deleted)
+    for path in edited:
+        assert (project / "src/acme" / path).read_text("utf-8").endswith("    ours = 1\n")
 
 
 def test_the_order_of_entities_and_fields_survives(generate: Callable[..., Path]) -> None:
