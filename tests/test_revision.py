@@ -44,6 +44,60 @@ Shelf:
     place: {type: enum, values: [left, "right :side"]}
 """
 
+# A model that is written by hand, as the documentation of its library does; then a unique column.
+MEMO = """
+from datetime import datetime
+
+from sqlalchemy import Column, ForeignKey, String, Table, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from acme.models.base import Base, Entity
+
+memo_tags = Table(
+    "memo_tags",
+    Base.metadata,
+    Column("memo_id", ForeignKey("memos.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag_id", ForeignKey("tags.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+
+class Memo(Entity):
+    __tablename__ = "memos"
+
+    number: Mapped[str] = mapped_column(String(20), unique=True)
+    title: Mapped[str | None] = mapped_column(String(40), index=True)
+    todo_id: Mapped[int | None] = mapped_column(ForeignKey("todos.id"), index=True)
+    pages: Mapped[int] = mapped_column(server_default=text("1"))
+    read_at: Mapped[datetime | None]
+"""
+UNIQUE_MEMO = MEMO.replace("String(40), index=True", "String(40), unique=True")
+
+# The same with Beanie.
+MEMO_DOCUMENT = """
+from typing import Annotated
+
+from beanie import Indexed, PydanticObjectId
+from pymongo import IndexModel
+
+from acme.models.base import Entity, Refers, UtcDateTime
+
+
+class Memo(Entity):
+    number: Annotated[str, Indexed(unique=True)]
+    title: Annotated[str | None, Indexed()] = None
+    package_id: Annotated[
+        PydanticObjectId | None, Refers("Package", "package", "memos", "set_null")
+    ] = None
+    read_at: UtcDateTime | None = None
+
+    class Settings:
+        name = "memos"
+        indexes = [IndexModel([("package_id", 1), ("read_at", -1)])]
+"""
+UNIQUE_MEMO_DOCUMENT = MEMO_DOCUMENT.replace(
+    "str | None, Indexed()", "str | None, Indexed(unique=True)"
+)
+
 # Everything that can be renamed or filled, before and after; what it refers to stays as it is.
 REFERRED = """
 Place:
@@ -203,6 +257,7 @@ def test_renames_keep_rows(database: str, generate: Callable[..., Path], python:
     run(
         project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py"
     )
+    check_that_models_written_by_hand_are_migrated(project, python, MEMO, UNIQUE_MEMO)
     # What has been renamed is not renamed again, and what never existed is an error.
     again = attempt(project, python, "acme.cli", "db", "revision", "-m", "again")
     assert "there is nothing to write" in again.stderr, again.stderr
@@ -212,6 +267,22 @@ def test_renames_keep_rows(database: str, generate: Callable[..., Path], python:
     )
     never = attempt(project, python, "acme.cli", "db", "revision", "-m", "never")
     assert "todos.sum was never total" in never.stderr, never.stderr
+
+
+def check_that_models_written_by_hand_are_migrated(
+    project: Path, python: Path, model: str, changed: str
+) -> None:
+    """Add a model in a file of its own, with rows that its next migration has to preserve."""
+    file = project / "src/acme/models/memo.py"
+    command = ["acme.cli", "db", "revision", "--json", "-m"]
+    for number, text in enumerate((model, changed)):
+        file.write_text(text, "utf-8")
+        done = attempt(project, python, *command, f"memos {number}")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["unverified"] == []
+        # The index on the optional column becomes unique.
+        assert any("memos" in each for each in report["fails_if"]) == (text == changed)
 
 
 def check_that_a_failed_migration_is_kept(project: Path, python: Path) -> None:
@@ -252,6 +323,15 @@ def check_that_a_downgrade_asks(project: Path, python: Path) -> None:
     confirmed = attempt(project, python, "acme.cli", "db", "downgrade", "--yes", **place)
     assert confirmed.returncode == 0, confirmed.stderr
     assert len(rows()[0]) == len(before[0]) - 1
+    # A merge left a conflict in a migration, then also in a model.
+    migration = max((project / "migrations/versions").glob("*.py"))
+    for file in (migration, project / "src/acme/models/package.py"):
+        with file.open("a", encoding="utf-8") as end:
+            end.write("<<<<<<< before updating\n=======\n>>>>>>> after updating\n")
+        unresolved = attempt(project, python, "acme", "db", "upgrade", **place)
+        assert unresolved.returncode == 1
+        [sentence] = unresolved.stderr.splitlines()
+        assert re.search(rf"{file.name}, line \d+: it contains conflict markers", sentence)
 
 
 @pytest.mark.run
@@ -289,6 +369,9 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
     (project / "tests/test_walk.py").write_text(DOCUMENTS.read_text("utf-8"), "utf-8")
     run(
         project, python, "pytest", "-x", "tests/test_walk.py", "tests/data_layer/test_migrations.py"
+    )
+    check_that_models_written_by_hand_are_migrated(
+        project, python, MEMO_DOCUMENT, UNIQUE_MEMO_DOCUMENT
     )
 
 
