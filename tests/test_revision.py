@@ -317,10 +317,11 @@ def check_that_a_downgrade_asks(project: Path, python: Path) -> None:
     before = rows()
     asked = attempt(project, python, "acme.cli", "db", "downgrade", **place)
     assert asked.returncode == 1
-    assert "packages.packed (1 value)" in asked.stdout
-    assert "--yes" in asked.stderr
+    assert "packages.packed (1 value)" in asked.stderr
+    assert "--database walk.db" in asked.stderr
     assert rows() == before
-    confirmed = attempt(project, python, "acme.cli", "db", "downgrade", "--yes", **place)
+    named = ["--database", "walk.db"]
+    confirmed = attempt(project, python, "acme.cli", "db", "downgrade", *named, **place)
     assert confirmed.returncode == 0, confirmed.stderr
     assert len(rows()[0]) == len(before[0]) - 1
     # A merge left a conflict in a migration, then also in a model.

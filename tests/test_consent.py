@@ -1,0 +1,57 @@
+"""What the commands take for the private database of a project, on running servers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.workshop import Workshop, environment_of
+
+# Compares the database of `dev` with others that have its name or its server.
+TRIAL = """
+from pathlib import Path
+
+from acme.development import local_database
+from acme.development.environment import prepared_folder
+from acme.migrating.target import find_target
+
+
+def beside(url):
+    if url.__class__.__name__ == "URL" and url.get_backend_name() == "sqlite":
+        return url.set(database=url.database.replace("acme.db", "beside.db"))
+    return url.set(database={"postgresql": "postgres", "mariadb": "mysql"}.get(KIND, "beside"))
+
+
+with local_database.development_database(prepared_folder(), lambda _: None) as private:
+    KIND = str(private).partition(":")[0].partition("+")[0]
+    assert find_target(private).is_private
+    assert not find_target(beside(private)).is_private
+    with local_database.temporary_database() as other:
+        assert find_target(other).name == find_target(private).name
+        assert not find_target(other).is_private
+        if KIND != "sqlite":
+            # A password that leaked to another server does not make it private.
+            home = Path(find_target.__globals__["_home"]())
+            (home / "password").write_text(other.password)
+            assert not find_target(other).is_private
+"""
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("database", ["postgresql", "mysql", "sqlite", "mongodb"])
+def test_only_the_private_database_is_private(
+    database: str, workshop: Workshop, python: Path
+) -> None:
+    orm = "beanie" if database == "mongodb" else "sqlalchemy"
+    folder = workshop.new_folder("consent")
+    project = shutil.copytree(workshop.render(orm=orm, database=database), folder / "project")
+    subprocess.run(
+        [python, "-W", "error", "-c", TRIAL],
+        cwd=project,
+        env=environment_of(python, project),
+        check=True,
+    )
+    shutil.rmtree(folder)
