@@ -142,6 +142,34 @@ def test_the_lint_rules_of_projects_also_apply_here(project: dict[str, str]) -> 
     assert theirs["line-length"] == mine["line-length"]
 
 
+def test_every_document_names_the_same_steps_of_an_update(project: dict[str, str]) -> None:
+    """They begin with the commit that Copier asks for."""
+    steps = [
+        'git add --all && git commit -m "Change the data model"',
+        "uvx copier update --data-file data_model.yml --defaults",
+        'uv run acme db revision -m "what changed"',
+    ]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    header = project["data_model.yml"].replace("#     ", "")
+    for text in (readme, project["README.md"], header):
+        assert "\n" + "\n".join(steps) + "\n" in text
+
+
+def test_the_answers_keep_the_key_of_an_index(workshop: Workshop) -> None:
+    """YAML 1.1 reads it as true, and texts may contain what looks like such a key."""
+    why = "Lists, which is " + "x" * 50 + " true: with a colon, and true: again."
+    entities = {
+        "Task": {
+            "fields": {"title": {"type": "string", "max_length": 100}},
+            "indexes": [{True: ["title"], "why": why}, {"why": "Other.", True: ["title", "id"]}],
+        }
+    }
+    text = (workshop.render(entities=entities) / ".copier-answers.yml").read_text("utf-8")
+    assert "\n        -   on:\n" in text
+    assert "\n            on:\n" in text
+    assert yaml.safe_load(text)["entities"] == entities
+
+
 def test_a_package_cannot_have_the_name_of_a_standard_module() -> None:
     """`src` precedes the standard library when a project runs from its folder."""
     loader = FileSystemLoader(ROOT)
