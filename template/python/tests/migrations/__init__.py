@@ -1,0 +1,1 @@
+"""Tests of single migrations that change data."""
