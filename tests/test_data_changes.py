@@ -17,7 +17,78 @@ PENDING = {
     "postgresql": "TABLE.c.name != sa.func.upper(TABLE.c.name)",
     "mysql": 'TABLE.c.name.collate("utf8mb4_bin") != sa.func.upper(TABLE.c.name)',
     "sqlite": "TABLE.c.name != sa.func.upper(TABLE.c.name)",
-    "mongodb": '{"name": {"$regex": "^[a-z]"}}',
+    "mongodb": '{"name": {"$regex": "[a-z]"}}',
+}
+
+# Replaces a database by its backup, and rejects backups that do not fit.
+TRIAL = """
+import asyncio
+import json
+from pathlib import Path
+from zipfile import ZipFile
+
+from acme.database import Database
+from acme.development.backups import BackupError, back_up, restore
+from acme.development.contents import contents
+from acme.development.local_database import temporary_database
+from acme.development.seeding import default_counts, seed
+from acme.migrating import commands
+from acme.settings import DatabaseSettings
+
+
+def fill(url, number):
+    async def write():
+        database = Database(DatabaseSettings(database_url=url))
+        await seed(database, default_counts(20), seed=number)
+        await database.close()
+
+    asyncio.run(write())
+
+
+def changed(name, **changes):
+    with ZipFile(FILE) as old, ZipFile(name, "w") as new:
+        manifest = json.loads(old.read("manifest.json"))
+        new.writestr("contents", old.read("contents"))
+        new.writestr("manifest.json", json.dumps(manifest | changes))
+    return Path(name)
+
+
+FILE = Path("before.backup")
+with temporary_database() as url:
+    commands.upgrade(url)
+    fill(url, 1)
+    before = contents(url)
+    back_up(url, FILE)
+    fill(url, 2)
+    assert contents(url) != before
+    restore(url, FILE)
+    assert contents(url) == before
+    commands.check(url)
+    cut = Path("cut.backup")
+    cut.write_bytes(FILE.read_bytes()[:-100])
+    damaged = {
+        cut: "is truncated or damaged",
+        Path("README.md"): "is truncated or damaged",
+        changed("version.backup", server_version="1.0"): "and the server is",
+        changed("project.backup", project="other"): "is a backup of the project other",
+        changed("revision.backup", revisions=["later"]): "not in migrations/versions",
+    }
+    for file, why in damaged.items():
+        try:
+            restore(url, file)
+        except BackupError as error:
+            assert why in str(error), error
+        else:
+            raise AssertionError(f"{file} was restored")
+        assert contents(url) == before
+"""
+
+# No server answers there: a rehearsal of a backup needs none.
+URLS = {
+    "postgresql": "postgresql://acme@127.0.0.1:1/acme",
+    "mysql": "mariadb://acme@127.0.0.1:1/acme",
+    "sqlite": "sqlite:////nowhere/acme.db",
+    "mongodb": "mongodb://127.0.0.1:1/acme",
 }
 
 
@@ -49,13 +120,17 @@ class Project:
 
 @pytest.mark.run
 @pytest.mark.parametrize("database", PENDING)
-def test_a_migration_of_data_changes_rows_from_before(
+def test_data_is_backed_up_corrected_and_rehearsed(
     database: str, workshop: Workshop, python: Path
 ) -> None:
     orm = "beanie" if database == "mongodb" else "sqlalchemy"
     folder = workshop.new_folder("data")
     copied = shutil.copytree(workshop.render(orm=orm, database=database), folder / "project")
     project = Project(copied, python)
+    (copied / "trial.py").write_text(TRIAL, "utf-8")
+    project.succeed("trial")
+    (copied / "trial.py").unlink()
+
     said = project.succeed("acme.cli", "db", "revision", "--data", "-m", 'Shout the "names".')
     [migration, test] = [copied / name for name in re.findall(r"\S+\.py", said)]
     assert project.run("ruff", "check").returncode == 0
@@ -68,6 +143,11 @@ def test_a_migration_of_data_changes_rows_from_before(
 
     fill_in(migration, database)
     project.succeed("pytest", "-q", str(test), "tests/data_layer/test_structure.py")
+    nowhere = {"DATABASE_URL": URLS[database]}
+    report = project.succeed("acme.cli", "db", "rehearse", "--from", "before.backup", **nowhere)
+    assert f"{migration.name}: risk" in report
+    assert "\n  name: other values\n" in report
+    assert report.count("other values") == 1
     shutil.rmtree(folder)
 
 
