@@ -273,7 +273,9 @@ def check_that_models_written_by_hand_are_migrated(
     project: Path, python: Path, model: str, changed: str
 ) -> None:
     """Add a model in a file of its own, with rows that its next migration has to preserve."""
-    file = project / "src/acme/models/memo.py"
+    file, document = project / "src/acme/models/memo.py", project / "docs/schema.md"
+    generated = document.read_text("utf-8")
+    documented = []
     command = ["acme.cli", "db", "revision", "--json", "-m"]
     for number, text in enumerate((model, changed)):
         file.write_text(text, "utf-8")
@@ -283,6 +285,15 @@ def check_that_models_written_by_hand_are_migrated(
         assert report["unverified"] == []
         # The index on the optional column becomes unique.
         assert any("memos" in each for each in report["fails_if"]) == (text == changed)
+        run(project, python, "acme.cli", "db", "docs")
+        documented.append(document.read_text("utf-8"))
+    assert all("\n## Memo\n" in text for text in documented)
+    assert documented[0] != documented[1]
+    written = file.read_text("utf-8")
+    file.unlink()
+    run(project, python, "acme.cli", "db", "docs")
+    assert document.read_text("utf-8") == generated
+    file.write_text(written, "utf-8")
 
 
 def check_that_a_failed_migration_is_kept(project: Path, python: Path) -> None:

@@ -80,6 +80,7 @@ def serialize(sample: Any, record: Any) -> None:
 
 def main(server: str, counts: dict[str, int]) -> None:
     """Test the project on a new database."""
+    assert not module("development.schema_document").rewrite(), "docs/schema.md differs"
     with STORE.new_database(module("settings").parse_url(server)) as url:
         STORE.migrate(module, url)
         asyncio.run(fill(url, counts))
