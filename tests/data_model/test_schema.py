@@ -172,7 +172,7 @@ BAD: dict[str, list[str]] = {
         "{fields: {class: {type: date}}}",
         "{fields: {id: {type: date}}}",
         "{fields: {metadata: {type: date}}}",
-        "{fields: {model_a: {type: date}}}",
+        "{fields: {model_dump_a: {type: date}}}",
         f"{{fields: {{{'a' * 56}: {{type: date}}}}}}",
         "{references: {a_id: {to: Tag}}}",
         "{checks: {A: {rule: size < cost, why: w}}}",
