@@ -1,0 +1,128 @@
+"""Answers that Copier itself would ignore or misread are rejected, on copy and on update."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+
+from tests.test_update import commit, git, update
+from tests.workshop import Workshop, copy
+
+MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a misspelt answer": (
+        {"databse": "sqlite"},
+        ["no answer is called 'databse'; did you mean 'database'?"],
+    ),
+    "a misspelt data model": (
+        {"entitys": {"Note": {"fields": {"text": {"type": "string"}}}}},
+        ["no answer is called 'entitys'; did you mean 'entities'?"],
+    ),
+    "no yes and no no": (
+        {"api": "maybe"},
+        ['api: must be true or false, not "maybe"'],
+    ),
+    "yes where a text belongs": (
+        {"description": True},
+        ["description: must be text; put it in quotes"],
+    ),
+    "several": (
+        {"Orm": "beanie", "colour": "red"},
+        [
+            "no answer is called 'Orm'; did you mean 'orm'?",
+            "no answer is called 'colour'; the answers are project_name, package, description, orm, "
+            "database, primary_key, sessions, api, ci, starter, entities",
+        ],
+    ),
+    "a computed one": (
+        {"has_links": True},
+        [
+            "no answer is called 'has_links'; the answers are project_name, package, description, orm, "
+            "database, primary_key, sessions, api, ci, starter, entities"
+        ],
+    ),
+}
+
+
+def problems(error: ValueError) -> list[str]:
+    """Return the lines of a message of Copier."""
+    return str(error).removeprefix("Validation error for question 'project_name': ").split("\n")
+
+
+@pytest.mark.parametrize(("answers", "expected"), MISTAKES.values(), ids=[*MISTAKES])
+def test_an_answer_that_would_be_ignored_is_rejected(
+    answers: dict[str, Any], expected: list[str], workshop: Workshop, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="Validation error") as caught:
+        copy(workshop.template(), tmp_path / "project", **answers)
+    assert problems(caught.value) == expected
+    assert not (tmp_path / "project").exists()
+
+
+@pytest.mark.parametrize("value", [True, False, "true", "no", "Y", "off", 1, "0"])
+def test_yes_and_no_can_be_written_in_many_ways(
+    value: object, workshop: Workshop, tmp_path: Path
+) -> None:
+    # A later answer is rejected, so that nothing is rendered.
+    with pytest.raises(ValueError, match="Invalid choice for 'ci'"):
+        copy(workshop.template(), tmp_path / "project", api=value, ci="jenkins")
+
+
+def test_an_update_rejects_unknown_answers(workshop: Workshop, tmp_path: Path) -> None:
+    template, project = tmp_path / "template", tmp_path / "project"
+    shutil.copytree(workshop.template(), template)
+    commit(template, "v1.0.0")
+    copy(template, project, starter="blank", api=False)
+    commit(project)
+    before = git(project, "rev-parse", "HEAD")
+    with pytest.raises(ValueError, match="Validation error") as caught:
+        update(project, databse="sqlite")
+    assert problems(caught.value) == MISTAKES["a misspelt answer"][1]
+    (tmp_path / "data.yml").write_text("entitys: {}\n", "utf-8")
+    command = [sys.executable, "-m", "copier", "update", "--defaults", "--data-file"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "data.yml")],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert MISTAKES["a misspelt data model"][1][0] in done.stderr
+    assert (git(project, "rev-parse", "HEAD"), git(project, "status", "--porcelain")) == (
+        before,
+        "",
+    )
+    # An answer that an older template recorded is no mistake of the user.
+    answers = project / ".copier-answers.yml"
+    answers.write_text(answers.read_text("utf-8") + "retired: true\n", "utf-8")
+    commit(project)
+    update(project)
+
+
+def test_the_known_answers_are_the_questions(workshop: Workshop) -> None:
+    template = workshop.template()
+    questions = yaml.safe_load((template / "copier.yml").read_text("utf-8"))
+    asked = [
+        name
+        for name, question in questions.items()
+        if not name.startswith("_") and question.get("when") is not False
+    ]
+    source = (template / "data_model" / "validate_answers.jinja").read_text("utf-8")
+    [known] = re.findall(r"set asked = \[(.*?)\]", source, re.DOTALL)
+    assert re.findall(r"'(\w+)'", known) == asked
+
+
+def test_copier_reads_other_words_as_true(tmp_path: Path) -> None:
+    """If this fails, the check of `api` is no longer needed."""
+    (tmp_path / "copier.yml").write_text("api: {type: bool, default: false}\n", "utf-8")
+    (tmp_path / "answer.jinja").write_text("{{ api }}", "utf-8")
+    copier.run_copy(str(tmp_path), tmp_path / "out", data={"api": "maybe"}, quiet=True)
+    assert (tmp_path / "out" / "answer").read_text("utf-8") == "True"
