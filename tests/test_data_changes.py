@@ -1,4 +1,4 @@
-"""What the command line does with data: a migration of data, a rehearsal, a backup and a restore."""
+"""What the command line does with data: migrations of data, rehearsals, backups and restores."""
 
 from __future__ import annotations
 
