@@ -114,6 +114,12 @@ def answer() -> int:
     """The answer."""
     return 42
 ''',
+    "src/acme/development/sample_data.py": '''
+
+def make_report() -> str:
+    """Generate a report."""
+    return "All is well."
+''',
     ".env.example": "MAIL_HOST=localhost\n",
     ".gitignore": "/reports/\n",
     "pyproject.toml": '\n[tool.ours]\nreports = "weekly"\n',
