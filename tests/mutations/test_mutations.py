@@ -18,7 +18,7 @@ from tests.workshop import ROOT, Workshop, copy, copy_repository, environment_of
 MUTATIONS = read_tables()
 
 # More than the tests of any mutation need on a slow machine.
-SECONDS = 300
+SECONDS = 900
 
 FAILED = re.compile(r"^(?:FAILED|ERROR) \S+?::(?P<test>\w+)", re.MULTILINE)
 TEST = re.compile(r"def (test_\w+)")
