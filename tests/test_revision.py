@@ -343,7 +343,7 @@ def check_that_a_downgrade_asks(project: Path, python: Path) -> None:
         unresolved = attempt(project, python, "acme", "db", "upgrade", **place)
         assert unresolved.returncode == 1
         [sentence] = unresolved.stderr.splitlines()
-        assert re.search(rf"{file.name}, line \d+: it contains conflict markers", sentence)
+        assert re.search(rf"{file.name}:\d+: a merge conflict", sentence)
 
 
 @pytest.mark.run
