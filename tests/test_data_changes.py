@@ -169,8 +169,9 @@ def fill_in(migration: Path, database: str) -> None:
 
 
 def fill_in_the_test(test: Path) -> None:
-    """State tags as they were, and as they are."""
+    """State tags as they were, and as they are, and a task with a rule and an owner."""
     text = test.read_text("utf-8")
-    text = re.sub(r"(BEFORE: \w+ = )\{\}", rf'\g<1>{{"tags": {ROWS}}}', text)
+    before = {"users": [{"email": "a@example.com"}], "tasks": [{"title": "t"}], "tags": ROWS}
+    text = re.sub(r"(BEFORE: \w+ = )\{\}", rf"\g<1>{before}", text)
     text = re.sub(r"(AFTER: \w+ = )\{\}", rf'\g<1>{{"tags": {CHANGED}}}', text)
     test.write_text(text, "utf-8")
