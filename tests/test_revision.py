@@ -312,6 +312,24 @@ def check_that_a_failed_migration_is_kept(project: Path, python: Path) -> None:
     assert set(versions.glob("*.py")) == before
 
 
+def check_that_a_merge_keeps_fields(project: Path, python: Path, written: str) -> None:
+    """Join a branch with the validators from before a migration, which added a field."""
+    folder = project / "migrations/versions"
+    head, _, rest = written.partition("class Forward:")
+    backward = rest.partition("class Backward:")[2]
+    restored = [line for line in backward.splitlines() if "remove_field(" not in line]
+    branch = folder / "20990101_000000_branch.py"
+    text = "\n".join([f"{head}class Forward:", *restored, "class Backward:", '    """Nothing."""'])
+    branch.write_text(text, "utf-8")
+    done = attempt(project, python, "acme.cli", "db", "merge", "-m", "join")
+    assert "- keeps the values of parcels.packed" in done.stdout, done.stderr
+    [joined] = folder.glob("*_join.py")
+    assert 'fill_in(session, "parcels", "packed"' in joined.read_text("utf-8")
+    assert "remove_field" not in joined.read_text("utf-8")
+    for file in (branch, joined):
+        file.unlink()
+
+
 def check_that_a_downgrade_asks(project: Path, python: Path) -> None:
     """Revert a migration that has added a column, which contains a value by now."""
     file = project / "walk.db"
@@ -365,6 +383,7 @@ def test_documents_follow_the_model(generate: Callable[..., Path], python: Path)
     wider = revise(project, python, CHANGED.replace("    grams: ", PACKED), "widen")
     assert 'fill_in(session, "parcels", "packed", datetime.now(UTC))' in wider
     assert "collection(" not in wider
+    check_that_a_merge_keeps_fields(project, python, wider)
     moved = revise(
         project,
         python,
