@@ -283,6 +283,8 @@ def check_that_models_written_by_hand_are_migrated(
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)
         assert report["unverified"] == []
+        # Nothing waits for an index of a new table.
+        assert (report["risk"] == "low") == (text == model), report
         # The index on the optional column becomes unique.
         assert any("memos" in each for each in report["fails_if"]) == (text == changed)
         run(project, python, "acme.cli", "db", "docs")
@@ -353,6 +355,13 @@ def check_that_a_downgrade_asks(project: Path, python: Path) -> None:
     confirmed = attempt(project, python, "acme.cli", "db", "downgrade", *named, **place)
     assert confirmed.returncode == 0, confirmed.stderr
     assert len(rows()[0]) == len(before[0]) - 1
+    model = project / "src/acme/models/package.py"
+    text = model.read_text("utf-8")
+    model.write_text(f"{text}import acme.missing\n", "utf-8")
+    unknown = attempt(project, python, "acme", "db", "upgrade", **place)
+    assert unknown.returncode == 1
+    assert re.search(r'package\.py", line \d+', unknown.stderr)
+    model.write_text(text, "utf-8")
     # A merge left a conflict in a migration, then also in a model.
     migration = max((project / "migrations/versions").glob("*.py"))
     for file in (migration, project / "src/acme/models/package.py"):
