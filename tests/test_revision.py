@@ -279,7 +279,7 @@ def check_that_models_written_by_hand_are_migrated(
     command = ["acme.cli", "db", "revision", "--json", "-m"]
     for number, text in enumerate((model, changed)):
         file.write_text(text, "utf-8")
-        done = attempt(project, python, *command, f"memos {number}")
+        done = attempt(project, python, *command, f'"""Memos {number}""" of C:\\users')
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)
         assert report["unverified"] == []
