@@ -355,12 +355,12 @@ def check_that_a_downgrade_asks(project: Path, python: Path) -> None:
     confirmed = attempt(project, python, "acme.cli", "db", "downgrade", *named, **place)
     assert confirmed.returncode == 0, confirmed.stderr
     assert len(rows()[0]) == len(before[0]) - 1
-    model = project / "src/acme/models/package.py"
+    model = project / "src/acme/models/base.py"
     text = model.read_text("utf-8")
     model.write_text(f"{text}import acme.missing\n", "utf-8")
     unknown = attempt(project, python, "acme", "db", "upgrade", **place)
     assert unknown.returncode == 1
-    assert re.search(r'package\.py", line \d+', unknown.stderr)
+    assert re.search(r'base\.py", line \d+', unknown.stderr)
     model.write_text(text, "utf-8")
     # A merge left a conflict in a migration, then also in a model.
     migration = max((project / "migrations/versions").glob("*.py"))
