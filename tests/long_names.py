@@ -1,7 +1,7 @@
 """Models with realistic names of any length, which determine where lines are broken.
 
-`tests.any_model` draws any model of the language, with few names. These models are alike, and all their
-names are drawn: each entity has a member of every kind that is declared in a line of its own.
+`tests.any_model` draws any model of the language, with few names. These models are alike, and all
+their names are drawn: each entity has a member of every kind that is declared in a line of its own.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ _WORDS = """
 account activity address agreement allocation amendment appointment approval assessment assignment
 attachment attendance authentication authorization availability beneficiary calendar campaign
 cancellation category certificate channel claim clinic commission comment compliance configuration
-consent contract contribution conversation credential currency customer delivery department deployment
-deposit device diagnosis discount dispatch document driver employee encounter engagement enrollment
-environment equipment escalation estimate evaluation event exemption expense facility feature feedback
-fleet forecast fuel fulfilment group guarantee guardian hardware holiday incident
+consent contract contribution conversation credential currency customer delivery department
+deployment deposit device diagnosis discount dispatch document driver employee encounter engagement
+enrollment environment equipment escalation estimate evaluation event exemption expense facility
+feature feedback fleet forecast fuel fulfilment group guarantee guardian hardware holiday incident
 inspection installation insurance integration inventory invitation invoice issue item itinerary job
 journey knowledge label language ledger liability licence location maintenance manager manufacturer
-measurement medication membership message milestone moderation notification observation offer operation
-organisation outcome participant partner password patient payment penalty permission pipeline policy
-portal practitioner preference prescription priority procedure product profile promotion provider
-publication purchase quality quantity question queue quota reaction reason receipt recommendation
-recurrence referral refund region registration reminder replacement report reputation reservation
-resolution resource restriction retention revenue review role route sanction schedule segment sender
-service settlement shipment signature specification sponsor stage statement station status stock storage
-subscriber subscription supplier surcharge survey suspension team template tenant territory threshold
-thread ticket timesheet token tracking transfer translation treatment trip unit vehicle vendor verification
-visibility visit voucher warehouse warning warranty webhook workflow workspace zone
+measurement medication membership message milestone moderation notification observation offer
+operation organisation outcome participant partner password patient payment penalty permission
+pipeline policy portal practitioner preference prescription priority procedure product profile
+promotion provider publication purchase quality quantity question queue quota reaction reason
+receipt recommendation recurrence referral refund region registration reminder replacement report
+reputation reservation resolution resource restriction retention revenue review role route sanction
+schedule segment sender service settlement shipment signature specification sponsor stage statement
+station status stock storage subscriber subscription supplier surcharge survey suspension team
+template tenant territory threshold thread ticket timesheet token tracking transfer translation
+treatment trip unit vehicle vendor verification visibility visit voucher warehouse warning warranty
+webhook workflow workspace zone
 """
 WORDS = _WORDS.split()
 

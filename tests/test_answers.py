@@ -37,15 +37,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"Orm": "beanie", "colour": "red"},
         [
             "no answer is called 'Orm'; did you mean 'orm'?",
-            "no answer is called 'colour'; the answers are project_name, package, description, orm, "
-            "database, primary_key, sessions, api, ci, starter, entities",
+            "no answer is called 'colour'; the answers are project_name, package, description, "
+            "orm, database, primary_key, sessions, api, ci, starter, entities",
         ],
     ),
     "a computed one": (
         {"has_links": True},
         [
-            "no answer is called 'has_links'; the answers are project_name, package, description, orm, "
-            "database, primary_key, sessions, api, ci, starter, entities"
+            "no answer is called 'has_links'; the answers are project_name, package, description, "
+            "orm, database, primary_key, sessions, api, ci, starter, entities"
         ],
     ),
 }

@@ -59,7 +59,8 @@ def test_postgresql_is_encrypted_and_verified_as_the_url_says(
     project = workshop.render(database="postgresql", sessions="both")
     expected = {
         url: "TLS",
-        f"{url}?sslmode=require&application_name=app&connect_timeout=9&options=-c%20geqo%3Doff": "TLS",
+        f"{url}?sslmode=require&application_name=app&options=-c%20geqo%3Doff": "TLS",
+        f"{url}?connect_timeout=9": "TLS",
         f"{url}?sslmode=require&channel_binding=require&{authority}": "TLS",
         f"{url}?sslmode=verify-full&{authority}": "TLS",
         f"{address}?sslmode=verify-ca&{authority}": "TLS",
