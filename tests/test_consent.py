@@ -46,12 +46,11 @@ def test_only_the_private_database_is_private(
     database: str, workshop: Workshop, python: Path
 ) -> None:
     orm = "beanie" if database == "mongodb" else "sqlalchemy"
-    folder = workshop.new_folder("consent")
-    project = shutil.copytree(workshop.render(orm=orm, database=database), folder / "project")
+    project = workshop.copy_of("consent", orm=orm, database=database)
     subprocess.run(
         [python, "-W", "error", "-c", TRIAL],
         cwd=project,
         env=environment_of(python, project),
         check=True,
     )
-    shutil.rmtree(folder)
+    shutil.rmtree(project.parent)

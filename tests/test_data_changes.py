@@ -124,8 +124,7 @@ def test_data_is_backed_up_corrected_and_rehearsed(
     database: str, workshop: Workshop, python: Path
 ) -> None:
     orm = "beanie" if database == "mongodb" else "sqlalchemy"
-    folder = workshop.new_folder("data")
-    copied = shutil.copytree(workshop.render(orm=orm, database=database), folder / "project")
+    copied = workshop.copy_of("data", orm=orm, database=database)
     project = Project(copied, python)
     (copied / "trial.py").write_text(TRIAL, "utf-8")
     project.succeed("trial")
@@ -148,7 +147,7 @@ def test_data_is_backed_up_corrected_and_rehearsed(
     assert f"{migration.name}: risk" in report
     assert "\n  name: other values\n" in report
     assert report.count("other values") == 1
-    shutil.rmtree(folder)
+    shutil.rmtree(copied.parent)
 
 
 def name_the_table(migration: Path) -> None:

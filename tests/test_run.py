@@ -110,8 +110,8 @@ def test_the_smallest_model_is_run_on_every_database() -> None:
 def test_a_project_passes_its_own_tests(
     answers: dict[str, Any], workshop: Workshop, python: Path
 ) -> None:
-    folder = workshop.new_folder("run")
-    project = shutil.copytree(workshop.render(**answers), folder / "project")
+    project = workshop.copy_of("run", **answers)
+    folder = project.parent
     done = subprocess.run(
         [python, "-m", "pytest", "--tb=short"],
         cwd=project,

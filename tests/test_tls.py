@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -64,12 +65,12 @@ def test_postgresql_is_encrypted_and_verified_as_the_url_says(
         f"{url}?sslmode=require&channel_binding=require&{authority}": "TLS",
         f"{url}?sslmode=verify-full&{authority}": "TLS",
         f"{address}?sslmode=verify-ca&{authority}": "TLS",
-        f"{address}?sslmode=verify-full&{authority}": "127.0.0.1",
-        f"{url}?sslmode=verify-full": "certificate verify failed",
-        f"{url}?sslmode=require&channel_binding=require": "certificate verify failed",
-        f"{url}?sslmode=disable": "SSL required",
-        f"{running.server.url}?sslmode=require": "SSL",
-        running.direct.url: "PgBouncer, which rejects the timeouts of sessions",
+        f"{address}?sslmode=verify-full&{authority}": ".*(not valid for|not match host name).*",
+        f"{url}?sslmode=verify-full": ".*certificate verify failed.*",
+        f"{url}?sslmode=require&channel_binding=require": ".*certificate verify failed.*",
+        f"{url}?sslmode=disable": ".*SSL required",
+        f"{running.server.url}?sslmode=require": ".*(rejected SSL upgrade|does not support SSL).*",
+        running.direct.url: ".* PgBouncer, which rejects the timeouts of sessions.*",
     }
     connect(expected, project, python)
 
@@ -95,17 +96,17 @@ def test_mariadb_is_encrypted_and_verified_as_the_url_says(
             f"{url}?ssl-mode=VERIFY_IDENTITY&{authority}": "TLS",
             f"{url}?sslaccept=strict&{authority}": "TLS",
             f"{address}?{authority}": "TLS",
-            f"{address}?ssl-mode=VERIFY_IDENTITY&{authority}": "Can't connect",
-            f"{url}?sslaccept=strict": "Can't connect",
-            f"{url}?ssl_mode=verify_ca": "Can't connect",
+            f"{address}?ssl-mode=VERIFY_IDENTITY&{authority}": "Can't connect.*",
+            f"{url}?sslaccept=strict": "Can't connect.*",
+            f"{url}?ssl_mode=verify_ca": "Can't connect.*",
             f"{bare.url}?ssl-mode=PREFERRED": "plain",
-            f"{bare.url}?ssl-mode=REQUIRED": "support",
+            f"{bare.url}?ssl-mode=REQUIRED": ".*(does not|doesn't) support.*",
         }
         connect(expected, project, python)
 
 
 def connect(expected: dict[str, str], project: Path, python: Path) -> None:
-    """Connect to each URL with async and sync sessions, and compare the results."""
+    """Connect to each URL with async and sync sessions; errors must match the expected pattern."""
     done = subprocess.run(
         [python, "-W", "error", TRIAL, *expected],
         cwd=project,
@@ -119,4 +120,4 @@ def connect(expected: dict[str, str], project: Path, python: Path) -> None:
         pytest.fail(done.stderr[-6000:], pytrace=False)
     for url, results in zip(expected, json.loads(done.stdout), strict=True):
         for result in results:
-            assert expected[url] in result, url.partition("@")[2]
+            assert re.fullmatch(expected[url], result), f"{url.partition('@')[2]}: {result}"

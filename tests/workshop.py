@@ -105,6 +105,11 @@ class Workshop:
         folder.mkdir(exist_ok=True)
         return folder
 
+    def copy_of(self, name: str, **answers: Any) -> Path:
+        """Return a copy of the project of these answers, in a new folder: a test may change it."""
+        project = self.new_folder(name) / "project"
+        return Path(shutil.copytree(self.render(**answers), project))
+
     def new_folder(self, name: str) -> Path:
         """Create a folder for one test."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
