@@ -21,13 +21,13 @@ def statements_of(model: Any, owner: str | None, repository: Any) -> Iterator[An
     base = module("models.base")
     yield statements.select_one(model, owner)
     yield statements.insert_one(model)
-    yield statements.delete_one(model, owner)
+    yield statements.delete_one(model, owner, versioned=False)
     fields = tuple(sorted(module("schemas").__dict__[f"{model.__name__}Update"].model_fields))
     for versioned in {False, issubclass(model, base.Versioned)}:
         yield statements.update_one(model, owner, fields, versioned)
     yield statements.update_many(model, owner, fields)
     if issubclass(model, base.SoftDelete):
-        yield statements.restore_one(model, owner)
+        yield statements.restore_one(model, owner, versioned=False)
     yield from (check for _, check in statements.reference_checks(model, owner))
     for shape in ((), *((each,) for each in shapes(repository))):
         yield statements.select_count(model, owner, shape)
