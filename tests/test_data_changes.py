@@ -24,12 +24,14 @@ PENDING = {
 TRIAL = """
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 from zipfile import ZipFile
 
 from acme.database import Database
 from acme.development.backups import BackupError, back_up, restore
 from acme.development.contents import contents
+from acme.development.dumping import load
 from acme.development.local_database import temporary_database
 from acme.development.seeding import default_counts, seed
 from acme.migrating import commands
@@ -81,6 +83,19 @@ with temporary_database() as url:
         else:
             raise AssertionError(f"{file} was restored")
         assert contents(url) == before
+    # A restore that fails halfway has changed nothing.
+    fill(url, 3)
+    known = contents(url)
+    with ZipFile(FILE) as archive:
+        whole = archive.read("contents")
+    cut.write_bytes(whole[: len(whole) * 3 // 4])
+    with suppress(Exception):
+        load(url, cut)
+        raise SystemExit("a part of a backup was restored")
+    assert contents(url) == known
+    restore(url, FILE)
+    assert contents(url) == before
+    commands.check(url)
 """
 
 # No server answers there: a rehearsal of a backup needs none.
