@@ -107,6 +107,11 @@ async def count_overdue(tasks: Reading) -> int:
 class TooManyTasks(DataLayerError):
     """A user has more tasks than anyone can do."""
 ''',
+    "tests/test_task.py": '''
+
+async def test_a_task_of_ours(add: Add) -> None:
+    assert (await add(Task, title="Ours")).title == "Ours"
+''',
     "tests/conftest.py": '''
 
 @pytest.fixture
@@ -305,8 +310,8 @@ def test_when_an_entity_is_removed_what_was_made_of_it_goes(
     assert rendered(project) == rendered(tmp_path / "fresh")
 
     # The message names what it deleted, and what it says brings it back.
-    deleted = re.findall(r"^ +(src/\S+)$", said, re.MULTILINE)
-    assert {f"src/acme/{path}" for path in edited} <= {*deleted}
+    deleted = re.findall(r"^ +((?:src|tests)/\S+)$", said, re.MULTILINE)
+    assert {"tests/test_tag.py", *(f"src/acme/{path}" for path in edited)} <= {*deleted}
     assert {*deleted} <= {*git(project, "diff", "--name-only", "--diff-filter=D").split()}
     git(project, "restore", *deleted)
     for path in edited:
