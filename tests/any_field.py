@@ -221,12 +221,14 @@ def _address_lengths(draw: st.DrawFn, kind: str, _: str) -> Field:
 
 @st.composite
 def _bounds(draw: st.DrawFn, kind: str, _: str) -> Field:
-    """Draw bounds that allow more values than there are sample records."""
+    """Draw bounds that allow only a few values, or more than there are sample records."""
     limit = RANGES.get(kind, 10**9)
     low: float = draw(st.sampled_from([0, 1, -5, -1000, -limit, limit - 2000]))
     room = draw(st.sampled_from([20, 1000, 1999]))
     if kind == "float":
         low += draw(st.sampled_from([0, 0.5]))
+    elif draw(_seldom):
+        return {"ge": low, "le": low + draw(st.integers(0, 2))}
     return draw(_some_of(low, low + room))
 
 

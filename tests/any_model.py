@@ -612,6 +612,11 @@ def _own_records(entity: Entity) -> int:
 
 def _values(each: dict[str, Any]) -> int:
     """Return the least number of values of a field; one for a name that is not a field."""
+    # Null conflicts with nothing.
+    if each.get("optional"):
+        return MANY
+    if {"ge", "le"} <= each.keys() and each["type"] != "float":
+        return min(MANY, int(each["le"] - each["ge"]) + 1)
     if each.get("type") == "boolean":
         return 2
     if each.get("type") == "enum":

@@ -27,20 +27,82 @@ entities:
       account: {to: Account, on_delete: restrict}
 """
 
+# Where values are few, tests and sample data once took values that were all in use, or references
+# that only one owner can have.
+FEW_VALUES = """
+entities:
+  User:
+    fields:
+      l: {type: integer, unique: true}
+  Only:
+    owned_by: User
+    fields:
+      kind: {type: enum, values: [a]}
+    indexes:
+      - {on: [owner, kind], unique: true, why: One for each user.}
+  Dependent:
+    owned_by: User
+    fields:
+      kind:   {type: enum, values: [a]}
+      answer: {type: boolean, optional: true, unique: true}
+    references:
+      only: {to: Only, on_delete: cascade}
+  Pair:
+    owned_by: User
+    fields:
+      flag: {type: boolean}
+    references:
+      only:      {to: Only, on_delete: cascade}
+      dependent: {to: Dependent, on_delete: cascade, inverse: pairs}
+      l:         {to: Level, optional: true}
+    indexes:
+      - {on: [only, dependent, flag], unique: true, why: Once for each flag.}
+  Level:
+    soft_delete: true
+    fields:
+      number: {type: integer, ge: 1, le: 3, unique: true}
+      day:    {type: date, optional: true, unique: true}
+"""
+FILES = {
+    "sqlite": ["sample_data", "repositories", "relations", "constraints"],
+    "mongodb": ["sample_data", "relations", "constraints"],
+}
+
+
+@pytest.mark.run
+@pytest.mark.parametrize(("orm", "database"), [("sqlmodel", "sqlite"), ("beanie", "mongodb")])
+def test_a_model_of_few_values_passes_its_tests(
+    workshop: Workshop, python: Path, orm: str, database: str
+) -> None:
+    answers = yaml.safe_load(FEW_VALUES)
+    project = workshop.render(orm=orm, database=database, api=False, **answers)
+    check(project, python, [f"tests/data_layer/test_{name}.py" for name in FILES[database]])
+
+
+def check(project: Path, python: Path, files: list[str]) -> None:
+    """Check that a project's code is clean, and that these of its tests pass."""
+    ruff = str(python.with_name("ruff"))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(project / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    for command in (
+        [ruff, "check", "--no-cache"],
+        [ruff, "format", "--no-cache", "--diff"],
+        [str(python), "-m", "pytest", "-q", *files],
+    ):
+        done = subprocess.run(
+            command, cwd=project, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-5000:]
+
 
 @pytest.mark.run
 def test_no_sample_document_has_expired(workshop: Workshop, python: Path) -> None:
     answers = yaml.safe_load(EXPIRING)
     project = workshop.render(orm="beanie", database="mongodb", api=False, **answers)
-    done = subprocess.run(
-        [python, "-m", "pytest", "-q", "tests/data_layer/test_sample_data.py"],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-5000:]
+    check(project, python, ["tests/data_layer/test_sample_data.py"])
     assert "test_no_sample_record_has_expired" in (
         project / "tests/data_layer/test_sample_data.py"
     ).read_text("utf-8")

@@ -30,9 +30,10 @@ async def fill(url: Any, counts: dict[str, int]) -> None:
         fake.seed_instance(1)
         for sample in module("development.sample_data").SAMPLES:
             await create_one(database, fake, sample)
-        await module("development.seeding").seed(
-            database, {name: count - 1 for name, count in counts.items()}
-        )
+        seeding = module("development.seeding")
+        await seeding.seed(database, {name: count - 1 for name, count in counts.items()})
+        capped = seeding.cap_counts(dict.fromkeys(counts, max(counts.values())))
+        assert all(capped[name] >= count for name, count in counts.items()), capped
         for sample in module("development.sample_data").SAMPLES:
             await read_all(database, sample, counts[sample.name])
     finally:
