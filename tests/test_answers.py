@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
+from copier.errors import UserMessageError
 
 from tests.test_update import commit, git, update
 from tests.workshop import Workshop, copy
@@ -51,6 +53,12 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+def in_one_line(error: UserMessageError) -> list[str]:
+    """Return what an update reports, which is the name of something undefined."""
+    name = ast.literal_eval(str(error).removeprefix("'dict object' has no attribute "))
+    return str(name).removeprefix("wrong answers: ").split(" | ")
+
+
 def problems(error: ValueError) -> list[str]:
     """Return the lines of a message of Copier."""
     return str(error).removeprefix("Validation error for question 'project_name': ").split("\n")
@@ -82,9 +90,9 @@ def test_an_update_rejects_unknown_answers(workshop: Workshop, tmp_path: Path) -
     copy(template, project, starter="blank", api=False)
     commit(project)
     before = git(project, "rev-parse", "HEAD")
-    with pytest.raises(ValueError, match="Validation error") as caught:
+    with pytest.raises(UserMessageError) as caught:
         update(project, databse="sqlite")
-    assert problems(caught.value) == MISTAKES["a misspelt answer"][1]
+    assert in_one_line(caught.value) == MISTAKES["a misspelt answer"][1]
     (tmp_path / "data.yml").write_text("entitys: {}\n", "utf-8")
     command = [sys.executable, "-m", "copier", "update", "--defaults", "--data-file"]
     done = subprocess.run(
@@ -94,8 +102,9 @@ def test_an_update_rejects_unknown_answers(workshop: Workshop, tmp_path: Path) -
         text=True,
         check=False,
     )
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert MISTAKES["a misspelt data model"][1][0] in done.stderr
+    assert "Traceback" not in done.stderr
     assert (git(project, "rev-parse", "HEAD"), git(project, "status", "--porcelain")) == (
         before,
         "",
@@ -126,3 +135,76 @@ def test_copier_reads_other_words_as_true(tmp_path: Path) -> None:
     (tmp_path / "answer.jinja").write_text("{{ api }}", "utf-8")
     copier.run_copy(str(tmp_path), tmp_path / "out", data={"api": "maybe"}, quiet=True)
     assert (tmp_path / "out" / "answer").read_text("utf-8") == "True"
+
+
+# What Copier prints before and after the wrong answers of a copy.
+FIRST, LAST = "Nothing was generated. Correct these answers:", "'valid_answers' is undefined"
+
+MODEL = {
+    "Task": {
+        "fields": {"title": {"type": "strng"}},
+        "references": {"category": {"to": "Categry"}},
+        "indexes": [{"on": ["title"]}],
+    },
+    "Category": {"fields": {"name": {"type": "string"}}},
+}
+
+REPORTED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    **MISTAKES,
+    "a wrong model": (
+        {"entities": MODEL},
+        [
+            "entities.Task.fields.title.type: no type is called 'strng'; did you mean 'string'?",
+            "entities.Task.references.category.to: no entity is called 'Categry'; did you mean "
+            "'Category'?",
+            "entities.Task.indexes[0]: why is missing; say which query uses it",
+        ],
+    ),
+    "the start of a choice": (
+        {"database": "postgre"},
+        ["database: no choice is called \"postgre\"; did you mean 'postgresql'?"],
+    ),
+    "choices that exclude each other": (
+        {"orm": "beanie", "database": "sqlite", "sessions": "both"},
+        [
+            "database: sqlite is unavailable with the ORM beanie; choose mongodb, or another ORM",
+            "sessions: both is unavailable with the ORM beanie; choose async, or another ORM",
+        ],
+    ),
+    "an invalid name": (
+        {"package": "my-package"},
+        [
+            'package: "my-package" is not a valid package name; use lower-case letters, digits '
+            "and underscores, for example 'my_package'"
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("answers", "expected"), REPORTED.values(), ids=[*REPORTED])
+def test_wrong_answers_are_reported_line_by_line_without_a_traceback(
+    answers: dict[str, Any],
+    expected: list[str],
+    workshop: Workshop,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(UserMessageError) as caught:
+        copier.run_copy(str(workshop.template()), tmp_path / "project", data=answers, defaults=True)
+    assert str(caught.value) == LAST
+    printed = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert printed == [FIRST, *(f"    {line}" for line in expected)]
+    assert not (tmp_path / "project").exists()
+
+
+def test_the_choices_that_are_checked_first_are_those_of_the_questions(workshop: Workshop) -> None:
+    template = workshop.template()
+    questions = yaml.safe_load((template / "copier.yml").read_text("utf-8"))
+    offered = {
+        name: [each["value"] if isinstance(each, dict) else each for each in listed.values()]
+        for name, question in questions.items()
+        if isinstance(question, dict) and (listed := question.get("choices"))
+    }
+    source = (template / "data_model" / "answer_problems.jinja").read_text("utf-8")
+    [known] = re.findall(r"set choices = (\{.*?\}) -%\}", source, re.DOTALL)
+    assert ast.literal_eval(known) == offered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -70,7 +71,9 @@ def test_an_unusual_answer_is_accepted(answers: dict[str, Any], workshop: Worksh
         ast.parse(path.read_text("utf-8"), path)
 
 
-def test_the_command_line_prints_the_reason_last(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_command_line_prints_the_reason_without_a_traceback(
+    workshop: Workshop, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "copier", "copy", "--defaults", "-d", "package=my-package"]
     done = subprocess.run(
         [*command, str(workshop.template()), str(tmp_path / "project")],
@@ -79,5 +82,9 @@ def test_the_command_line_prints_the_reason_last(workshop: Workshop, tmp_path: P
         check=False,
     )
     assert done.returncode != 0
-    assert done.stderr.strip().splitlines()[-1].endswith("for example 'my_package'")
+    first, reason, last = re.sub(r"\x1b\[\d+m", "", done.stderr).split("\n\n")
+    assert first.strip() == "Nothing was generated. Correct these answers:"
+    assert reason.startswith('    package: "my-package" is not a valid package name')
+    assert reason.endswith("for example 'my_package'")
+    assert last.strip() == "'valid_answers' is undefined"
     assert not (tmp_path / "project").exists()
