@@ -1,4 +1,4 @@
-"""What the commands take for the private database of a project, on running servers."""
+"""What the commands take for the private database of a project, and reset, on running servers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ import pytest
 
 from tests.workshop import Workshop, environment_of
 
-# Compares the database of `dev` with others that have its name or its server.
+# Compares the database of `dev` with others that have its name or its server, and resets each.
 TRIAL = """
+import os
+from contextlib import suppress
 from pathlib import Path
 
-from acme.development import local_database
-from acme.development.environment import prepared_folder
+from acme.development import dumping, local_database
+from acme.development.environment import NotPrivate, prepared_folder, reset_database
+from acme.migrating import commands
 from acme.migrating.target import find_target
+from acme.settings import load_database_settings
+
+
+def reset(url):
+    name = getattr(url, "get_backend_name", lambda: "")()
+    url = url.set(drivername=name) if name else url
+    os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    load_database_settings.cache_clear()
+    return reset_database(5)
 
 
 def beside(url):
@@ -29,9 +41,19 @@ with local_database.development_database(prepared_folder(), lambda _: None) as p
     KIND = str(private).partition(":")[0].partition("+")[0]
     assert find_target(private).is_private
     assert not find_target(beside(private)).is_private
+    for _ in range(2):
+        reset(private)
+        assert dumping.facts(private).counts["tasks"] == 5
+    commands.check(private)
     with local_database.temporary_database() as other:
         assert find_target(other).name == find_target(private).name
         assert not find_target(other).is_private
+        commands.upgrade(other)
+        before = dumping.facts(other)
+        with suppress(NotPrivate):
+            reset(other)
+            raise AssertionError("another database was reset")
+        assert dumping.facts(other) == before
         if KIND != "sqlite":
             # A password that leaked to another server does not make it private.
             home = Path(find_target.__globals__["_home"]())
