@@ -14,6 +14,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
+from copier.errors import UserMessageError
 
 from tests.workshop import Workshop, copy, files
 
@@ -398,7 +399,7 @@ def test_an_update_that_would_need_other_tables_is_rejected(
     answers: dict[str, str], said: str, generate: Callable[..., Path]
 ) -> None:
     project = generate()
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(UserMessageError, match=said):
         update(project, **answers)
     assert git(project, "status", "--porcelain") == ""
     update(project, database="neon", primary_key="uuid4")
