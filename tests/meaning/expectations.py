@@ -12,10 +12,10 @@ ANY, ADMIN = "any", "admin"
 
 BOUNDS = {"ge", "gt", "le", "lt", "min_length"}
 
-# What an index without a method can sort by.
+# What lists can be sorted by.
 SORTED = {
-    "string", "email", "url", "integer", "bigint", "decimal", "float", "boolean", "date", "time",
-    "datetime", "uuid", "enum",
+    "string", "email", "url", "integer", "bigint", "decimal", "float", "date", "time", "datetime",
+    "uuid",
 }  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def entities_of(model: Mapping[str, Any]) -> dict[str, Entity]:
     """Return what the model says about each entity with records of its own."""
     owners = {declared.get("owned_by") for declared in model.values()}
     found = {
-        name: _entity(name, declared, name in owners)
+        name: _entity(name, declared, name in owners, model)
         for name, declared in model.items()
         if not declared.get("embedded")
     }
@@ -99,7 +99,9 @@ def entities_of(model: Mapping[str, Any]) -> dict[str, Entity]:
     return found
 
 
-def _entity(name: str, declared: Mapping[str, Any], is_owner: bool) -> Entity:
+def _entity(
+    name: str, declared: Mapping[str, Any], is_owner: bool, model: Mapping[str, Any]
+) -> Entity:
     entity = Entity(
         name=name,
         owner=declared.get("owned_by"),
@@ -117,8 +119,8 @@ def _entity(name: str, declared: Mapping[str, Any], is_owner: bool) -> Entity:
         left, right = re.findall("[a-z_]+", check["rule"])
         entity.checked.setdefault(left, set()).add(right)
     entity.response.update(declared.get("computed") or {})
-    _add_indexes(entity, declared)
-    _add_orders(entity, declared)
+    _add_indexes(entity, declared, model)
+    _add_orders(entity, declared, model)
     _add_access(entity, declared)
     _add_routes(entity)
     return entity
@@ -170,7 +172,7 @@ def _add_to_requests(entity: Entity, column: str, options: Mapping[str, Any]) ->
             entity.update.add(column)
 
 
-def _add_indexes(entity: Entity, declared: Mapping[str, Any]) -> None:
+def _add_indexes(entity: Entity, declared: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     own = ("owner_id",) if entity.owner else ()
     entity.indexes.add(Index((*own, "-created_at", "-id")))
     leading = set()
@@ -183,16 +185,28 @@ def _add_indexes(entity: Entity, declared: Mapping[str, Any]) -> None:
             entity.methods[on] = index["using"]
             entity.searchable |= index["using"] == "fulltext"
             continue
-        if not where:
+        listed = _read_by_lists(on, declared, model)
+        if not where and "expires_after" not in index and not index.get("unique"):
+            on = _sorting(on, declared, model)
+        one_at_most = index.get("unique") and (
+            entity.soft_delete or entity.columns.get(on[-1].removeprefix("-"), False)
+        )
+        if not where and len(listed) == 2 and not one_at_most:
             leading.add(on[0])
         entity.indexes.add(_index(entity, on, index.get("unique", False), where))
     for name, options in (declared.get("fields") or {}).items():
-        if options.get("unique") or options.get("index"):
-            entity.indexes.add(_index(entity, (name,), options.get("unique", False), {}))
+        if options.get("unique"):
+            entity.indexes.add(_index(entity, (name,), True, {}))
+        elif options.get("index"):
+            entity.indexes.add(_index(entity, _sorting((name,), declared, model), False, {}))
     for name, options in (declared.get("references") or {}).items():
         column = f"{name}_id"
-        if options.get("unique") or column not in leading:
-            entity.indexes.add(_index(entity, (column,), options.get("unique", False), {}))
+        if options.get("unique"):
+            entity.indexes.add(_index(entity, (column,), True, {}))
+        elif column not in leading:
+            implied = column in _of_the_same_owner(declared, model)
+            on = (column, *(own if not implied else ()))
+            entity.indexes.add(_index(entity, _sorting(on, declared, model), False, {}))
 
 
 def _index(entity: Entity, on: tuple[str, ...], unique: bool, where: Mapping[str, Any]) -> Index:
@@ -212,16 +226,65 @@ def _column(declared: Mapping[str, Any], part: str) -> str:
     return f"{part}_id" if refers else part
 
 
-def _add_orders(entity: Entity, declared: Mapping[str, Any]) -> None:
-    """Lists are sorted by what an index of every record contains, except keys."""
+def _of_the_same_owner(declared: Mapping[str, Any], model: Mapping[str, Any]) -> set[str]:
+    """Return the required references to records of the same owner."""
+    owner = declared.get("owned_by")
+    return {
+        f"{name}_id"
+        for name, options in (declared.get("references") or {}).items()
+        if owner and not options.get("optional") and model[options["to"]].get("owned_by") == owner
+    }
+
+
+def _read_by_lists(
+    on: tuple[str, ...], declared: Mapping[str, Any], model: Mapping[str, Any]
+) -> list[str]:
+    """Return what a list compares and sorts by, if it is limited to an owner where there is one."""
+    names = [part.removeprefix("-") for part in on if part.removeprefix("-") != "id"]
+    fields = declared.get("fields") or {}
+    references = {f"{name}_id" for name in declared.get("references") or {}}
+    owned = {"owner_id"} if declared.get("owned_by") else set()
+    if owned and not (owned | _of_the_same_owner(declared, model)) & {*names}:
+        return []
+    listed = [name for name in names if name not in owned]
+    for name in listed:
+        options = fields.get(name, {"type": None})
+        if name in {"created_at", "updated_at"}:
+            if name != names[-1]:
+                return []
+        elif options.get("secret") or not (
+            options["type"] in SORTED | {"enum", "boolean"} or name in references
+        ):
+            return []
+    return listed
+
+
+def _sorting(
+    on: tuple[str, ...], declared: Mapping[str, Any], model: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return an index with what sorts a list at its end."""
+    listed = _read_by_lists(on, declared, model)
+    if not listed or on[-1].removeprefix("-") == "id":
+        return on
+    type_ = (declared.get("fields") or {}).get(listed[-1], {}).get("type")
+    if type_ in SORTED or listed[-1] in {"created_at", "updated_at"}:
+        return (*on, "-id" if on[-1].startswith("-") else "id")
+    return (*on, "-created_at", "-id")
+
+
+def _add_orders(entity: Entity, declared: Mapping[str, Any], model: Mapping[str, Any]) -> None:
+    """Lists are sorted by what comes last in an index, before the key or as a unique value."""
     entity.orders.add("created_at")
     fields = declared.get("fields") or {}
     for index in entity.indexes:
-        if not [name for name, _ in index.where if name != "deleted_at"]:
-            for part in index.on:
-                options = fields.get(part.removeprefix("-"), {"type": None})
-                if options["type"] in SORTED and not options.get("secret"):
-                    entity.orders.add(part.removeprefix("-"))
+        listed = _read_by_lists(index.on, declared, model)
+        last = listed[-1] if listed else ""
+        if index.unique:
+            options = fields.get(last, {"type": None, "optional": True})
+            if not index.where and options["type"] in SORTED and not options.get("optional"):
+                entity.orders.add(last)
+        elif not index.where and last and index.on[-1].removeprefix("-") == "id":
+            entity.orders.add(last)
 
 
 def _add_access(entity: Entity, declared: Mapping[str, Any]) -> None:

@@ -1,0 +1,34 @@
+"""Lists read little, however many records there are: see docs/decisions/0050."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.workshop import Workshop, environment_of, model
+
+SCRIPT = Path(__file__).with_name("lists_trial.py")
+RECORDS = "100000"
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("database", ["postgresql", "mysql", "sqlite", "mongodb"])
+def test_an_index_serves_every_filter_bound_and_order(
+    database: str, workshop: Workshop, python: Path
+) -> None:
+    orm = "beanie" if database == "mongodb" else "sqlalchemy"
+    project = workshop.render(**model("lists") | {"orm": orm, "database": database, "api": False})
+    done = subprocess.run(
+        [python, SCRIPT, RECORDS],
+        cwd=project,
+        env=environment_of(python, project),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *costly, total = done.stdout.splitlines()
+    assert costly == []
+    assert int(total.removesuffix(" pages")) > 150
