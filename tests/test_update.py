@@ -332,6 +332,36 @@ def test_the_order_of_entities_and_fields_survives(generate: Callable[..., Path]
     assert text.index("zulu:") < text.index("alpha:") < text.index("mike:")
 
 
+def test_two_branches_that_changed_the_model_are_merged_as_the_documents_say(
+    generate: Callable[..., Path], template: Path, tmp_path: Path
+) -> None:
+    answers = {"database": "sqlite", "api": False, "ci": "none"}
+    project = generate(**answers, entities={"Animal": {"fields": {"born": {"type": "date"}}}})
+    added = {
+        name: f"  {name}:\n    fields:\n      code: {{type: integer}}\n"
+        for name in ("Badge", "Car")
+    }
+    for name, text in added.items():
+        git(project, "checkout", "--quiet", "-b", name, "main")
+        with (project / "data_model.yml").open("a", encoding="utf-8") as file:
+            file.write(text)
+        commit(project)
+        update_from_the_file(project)
+        commit(project)
+    subprocess.run(["git", "merge", "--quiet", "Badge"], cwd=project, check=False)
+    unmerged = git(project, "diff", "--name-only", "--diff-filter=U").split()
+    assert {"data_model.yml", "docs/schema.svg"} <= {*unmerged}
+    git(project, "checkout", "--quiet", "HEAD", "--", ".copier-answers.yml", *unmerged)
+    with (project / "data_model.yml").open("a", encoding="utf-8") as file:
+        file.write(added["Badge"])
+    commit(project)
+    update_from_the_file(project)
+    assert_no_conflict(project)
+    model = yaml.safe_load((project / "data_model.yml").read_text("utf-8"))
+    copy(template, tmp_path / "fresh", **{**answers, **model})
+    assert rendered(project) == rendered(tmp_path / "fresh")
+
+
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_a_newer_template_gives_what_a_fresh_copy_gives_plus_the_edits(
     database: str, generate: Callable[..., Path], template: Path, tmp_path: Path
