@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-# These files contain the answers, and therefore words of choices and of the model.
-ANSWERS = {".copier-answers.yml", "data_model.yml"}
+# These files contain the answers, and therefore words of choices and of the model; or they describe
+# the language of the data model, which is the same for all choices.
+ANSWERS = {
+    ".copier-answers.yml",
+    "data_model.yml",
+    "docs/data-model.md",
+    "docs/data_model.schema.json",
+}
 
 
 @dataclass(frozen=True)

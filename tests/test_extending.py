@@ -14,8 +14,8 @@ import pytest
 
 from tests.workshop import Workshop, model
 
-# One of each ORM, and every variation of the examples: sync sessions, no API, no owners, several kinds of
-# owners.
+# One of each ORM, and every variation of the examples: sync sessions, no API, no owners, several
+# kinds of owners.
 PROJECTS: dict[str, dict[str, Any]] = {
     "tasks-postgresql": {},
     "shop-mongodb": {"starter": "shop", "orm": "beanie", "primary_key": "objectid"},
@@ -29,6 +29,12 @@ PROJECTS: dict[str, dict[str, Any]] = {
     "chinook-sqlite": {"starter": "chinook", "database": "sqlite", "primary_key": "integer"},
     "organisation-sqlite": model("organisation") | {"database": "sqlite", "orm": "sqlmodel"},
 }
+
+# The tests of the general suite that look at every route.
+OF_ALL_ROUTES = [
+    "test_only_admins_can_use_the_routes_for_admins",
+    "test_every_error_is_described_as_problem_details",
+]
 
 
 @pytest.mark.run
@@ -46,8 +52,10 @@ def test_the_examples_of_extending_work_in_the_project(
     run(python, project, "mypy", "--cache-dir", workshop.shared_folder(f"mypy-{workshop.worker}"))
     [package] = (path.name for path in (project / "src").iterdir())
     run(python, project, package, "db", "revision", "-m", "add bookings")
-    # Also the file of an entity, and what the general suite says about the routes and layers.
+    # Also what the general suite says about the layers, and about all routes.
     general = ["tests/data_layer/test_structure.py"]
+    if answers.get("api", True):
+        general += [f"tests/data_layer/test_api.py::{test}" for test in OF_ALL_ROUTES]
     run(python, project, "pytest", "-q", *tests, *general)
 
 
@@ -63,7 +71,7 @@ def write_examples(project: Path) -> list[str]:
 
 
 def write_usage(project: Path) -> None:
-    """Write each block of Python of the README and of `docs/queries.md` into a module, to be typed."""
+    """Write each block of Python of the README and `docs/queries.md` into a module, to be typed."""
     [package] = (project / "src").iterdir()
     documents = [project / "README.md", project / "docs" / "queries.md"]
     examples = [block for document in documents for block in blocks(document)]
