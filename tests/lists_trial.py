@@ -58,7 +58,7 @@ def categories(count: int) -> Iterator[dict[str, Any]]:
     """Yield categories, few of them rare."""
     for number in range(count):
         kind = "rare" if number < count // 20 else "plain"
-        yield {"name": f"Category {number % 100}", "kind": kind}
+        yield {"name": f"{'zBé'[number % 3]}{number % 100}", "kind": kind}
 
 
 async def fill(store: Any, count: int) -> Any:
@@ -67,7 +67,7 @@ async def fill(store: Any, count: int) -> Any:
     projects = [{"owner_id": owners[name], "name": f"P{name}"} for name in (0, 0, 1)]
     projects[1]["name"] = "P"
     others = {
-        "Category": await store.add("Category", list(categories(count // 10))),
+        "Category": await store.add("Category", list(categories(count // 3))),
         "Project": await store.add("Project", projects),
     }
     await store.add("Task", list(tasks(count, owners, others)))
@@ -106,6 +106,17 @@ async def measure(url: Any, count: int) -> None:
                         read += 1
                         if cost > MOST:
                             print(f"{cost} {sample.name} {order} {filters} {'deep' * bool(cursor)}")
+    async with database.reading() as session:
+        [repository] = [
+            each.repository
+            for each in module("development.sample_data").SAMPLES
+            if each.name == "Category"
+        ]
+        up, down = [
+            await repository(session).page(order=order, limit=LIMIT) for order in ("name", "-name")
+        ]
+    # By code point, on every database.
+    assert (up.items[0].name[0], down.items[0].name[0]) == ("B", "é")
     await database.close()
     print(f"{read} pages")
 
