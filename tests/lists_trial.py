@@ -21,8 +21,8 @@ from in_project import IS_SQL, module
 STORE: Any = importlib.import_module("lists_of_tables" if IS_SQL else "lists_of_documents")
 
 LIMIT = 50
-# A tenth of the records is deleted, each is read from the index and from the table, and a server may
-# try several plans.
+# A tenth of the records is deleted, each is read from the index and from the table, and a server
+# may try several plans.
 MOST = 16 * LIMIT
 DEEP = 3000
 START = datetime(2026, 1, 1, tzinfo=UTC)
