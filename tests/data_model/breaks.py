@@ -136,7 +136,7 @@ def wrong_names(entities: Entities) -> Iterator[Cut]:
     """Members whose name is invalid or already used."""
     field = {"type": "boolean"}
     for name, entity in _with_records(entities):
-        for member in ("Title", "two__scores", "class", "id", "registry", "model_x", "x" * 56):
+        for member in ("Title", "two__scores", "class", "id", "registry", "model_fields", "x" * 56):
             yield "invalid name", (name, "fields"), member, field, True
         for reference in entity.get("references", {}):
             at = _path((name, "references", reference))
@@ -159,7 +159,7 @@ def wrong_targets(entities: Entities) -> Iterator[Cut]:
             yield "missing to", path, "to", ABSENT, True
     for name, entity in _with_records(entities):
         yield "unknown entity", (name, "references"), "mistaken", {"to": name}, False
-        if "owned_by" not in entity:
+        if "owned_by" not in entity and entity.get("access", {}).get("create") != "any":
             yield "invalid owner", (name,), "owned_by", name, False
 
 
