@@ -1,7 +1,8 @@
 """Fair scheduling: requests with much work do not delay all others, such as health checks.
 
 The event loop continues every request that is ready before it looks for new ones. If the database
-has returned several large pages at the same time, a new request would wait for all of them.
+has returned several large pages at the same time, or hundreds of requests arrive at once, a health
+check would wait for all of them.
 """
 
 import asyncio
@@ -12,25 +13,32 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# Seconds of work after which other requests continue one iteration of the event loop later.
+# Seconds of work in one iteration of the event loop after which others continue in a later one.
 LONG = 0.02
 
 
 class FairScheduling:
-    """ASGI middleware: after long work of one request, the event loop looks for new ones first."""
+    """ASGI middleware: after long work of requests, the event loop looks for new ones first.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Requests whose path begins with `urgent` do not wait before they begin.
+    """
+
+    def __init__(self, app: ASGIApp, urgent: str) -> None:
         self._app = app
-        self._must_pause = False
+        self._urgent = urgent
+        self._seconds = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
+        if not scope.get("path", "").startswith(self._urgent):
+            while self._must_pause:
+                await asyncio.sleep(0)
         handling: Any = self._app(scope, receive, send)
         await self._in_steps(handling)
 
     @coroutine
     def _in_steps(self, handling: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
-        """Run a coroutine from one await to the next, with a pause where another took long."""
+        """Run a coroutine from one await to the next, with a pause where others took long."""
         error: BaseException | None = None
         while True:
             started = time.perf_counter()
@@ -39,9 +47,7 @@ class FairScheduling:
             except StopIteration:
                 return
             finally:
-                if time.perf_counter() - started > LONG:
-                    self._must_pause = True
-                    asyncio.get_running_loop().call_soon(self._go_on)
+                self._count(time.perf_counter() - started)
             error = None
             try:
                 yield waits_for
@@ -50,5 +56,14 @@ class FairScheduling:
             except BaseException as raised:
                 error = raised
 
-    def _go_on(self) -> None:
-        self._must_pause = False
+    @property
+    def _must_pause(self) -> bool:
+        return self._seconds > LONG
+
+    def _count(self, seconds: float) -> None:
+        if not self._seconds:
+            asyncio.get_running_loop().call_soon(self._begin_iteration)
+        self._seconds += seconds
+
+    def _begin_iteration(self) -> None:
+        self._seconds = 0.0
