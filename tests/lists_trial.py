@@ -105,7 +105,8 @@ async def measure(url: Any, count: int) -> None:
                         cost = await store.cost(records.page(limit=LIMIT, **wanted))
                         read += 1
                         if cost > MOST:
-                            print(f"{cost} {sample.name} {order} {filters} {'deep' * bool(cursor)}")
+                            where = "deep" if cursor else "first"
+                            print(f"{cost} {sample.name} {order} {filters} {where}")
     async with database.reading() as session:
         [repository] = [
             each.repository
