@@ -108,11 +108,11 @@ async def count_overdue(tasks: Reading) -> int:
 class TooManyTasks(DataLayerError):
     """A user has more tasks than anyone can do."""
 ''',
-    "tests/test_task.py": '''
+    "tests/test_task.py": """
 
 async def test_a_task_of_ours(add: Add) -> None:
     assert (await add(Task, title="Ours")).title == "Ours"
-''',
+""",
     "tests/conftest.py": '''
 
 @pytest.fixture
