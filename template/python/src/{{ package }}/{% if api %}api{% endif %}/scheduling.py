@@ -20,7 +20,7 @@ LONG = 0.02
 class FairScheduling:
     """ASGI middleware: after long work of requests, the event loop looks for new ones first.
 
-    Requests whose path begins with `urgent` do not wait before they begin.
+    Requests for the path `urgent`, and for those below it, do not wait before they begin.
     """
 
     def __init__(self, app: ASGIApp, urgent: str) -> None:
@@ -30,7 +30,7 @@ class FairScheduling:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        if not scope.get("path", "").startswith(self._urgent):
+        if not f"{scope.get('path', '')}/".startswith(f"{self._urgent}/"):
             while self._must_pause:
                 await asyncio.sleep(0)
         handling: Any = self._app(scope, receive, send)
