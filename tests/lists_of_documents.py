@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any
 
 from in_project import module
@@ -18,17 +17,6 @@ class Store:
     def __init__(self, database: Any) -> None:
         self._database = database.client.get_default_database()
         self._profile = self._database["system.profile"]
-
-    async def __aenter__(self) -> Store:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._database.command("profile", 0)
 
     async def add(self, name: str, documents: Sequence[dict[str, Any]]) -> list[Any]:
         """Insert documents in the order of their keys, and return these."""

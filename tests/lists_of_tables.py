@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Awaitable, Sequence
-from types import TracebackType
 from typing import Any
 
 from in_project import module
@@ -23,18 +22,7 @@ class Store:
         self._engine = database.engine
         self._dialect = database.engine.dialect.name
         self._sent: list[tuple[str, Any]] = []
-
-    async def __aenter__(self) -> Store:
         event.listen(self._engine.sync_engine, "before_cursor_execute", self._note)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        event.remove(self._engine.sync_engine, "before_cursor_execute", self._note)
 
     def _note(self, _: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
         if "LIMIT" in statement:

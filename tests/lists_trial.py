@@ -93,20 +93,20 @@ async def measure(url: Any, count: int) -> None:
     """Fill a database and count what its pages read."""
     database = module("database").Database(module("settings").DatabaseSettings(database_url=url))
     read = 0
-    async with STORE.Store(database) as store:
-        owner = await fill(store, count)
-        for sample in module("development.sample_data").SAMPLES:
-            async with database.reading() as session:
-                records = sample.open(session, owner)
-                examples = await records.page(order="created_at", limit=3)
-                for order, filters in lists(sample.repository, examples.items[-1]):
-                    for cursor in {None, await deep(records, order, filters)}:
-                        wanted = {"after": cursor} if cursor else {"order": order, **filters}
-                        cost = await store.cost(records.page(limit=LIMIT, **wanted))
-                        read += 1
-                        if cost > MOST:
-                            where = "deep" if cursor else "first"
-                            print(f"{cost} {sample.name} {order} {filters} {where}")
+    store = STORE.Store(database)
+    owner = await fill(store, count)
+    for sample in module("development.sample_data").SAMPLES:
+        async with database.reading() as session:
+            records = sample.open(session, owner)
+            examples = await records.page(order="created_at", limit=3)
+            for order, filters in lists(sample.repository, examples.items[-1]):
+                for cursor in {None, await deep(records, order, filters)}:
+                    wanted = {"after": cursor} if cursor else {"order": order, **filters}
+                    cost = await store.cost(records.page(limit=LIMIT, **wanted))
+                    read += 1
+                    if cost > MOST:
+                        where = "deep" if cursor else "first"
+                        print(f"{cost} {sample.name} {order} {filters} {where}")
     async with database.reading() as session:
         [repository] = [
             each.repository

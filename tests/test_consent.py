@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.oracle import answers_for
 from tests.workshop import Workshop, environment_of
 
 # Compares the database of `dev` with others that have its name or its server, and resets each.
@@ -67,8 +68,7 @@ with local_database.development_database(prepared_folder(), lambda _: None) as p
 def test_only_the_private_database_is_private(
     database: str, workshop: Workshop, python: Path
 ) -> None:
-    orm = "beanie" if database == "mongodb" else "sqlalchemy"
-    project = workshop.copy_of("consent", orm=orm, database=database)
+    project = workshop.copy_of("consent", **answers_for(database, 0))
     subprocess.run(
         [python, "-W", "error", "-c", TRIAL],
         cwd=project,

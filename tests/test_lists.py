@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.oracle import answers_for
 from tests.workshop import Workshop, environment_of, model
 
 SCRIPT = Path(__file__).with_name("lists_trial.py")
@@ -19,8 +20,7 @@ RECORDS = "30000"
 def test_an_index_serves_every_filter_bound_and_order(
     database: str, workshop: Workshop, python: Path
 ) -> None:
-    orm = "beanie" if database == "mongodb" else "sqlalchemy"
-    project = workshop.render(**model("lists") | {"orm": orm, "database": database, "api": False})
+    project = workshop.render(**model("lists") | answers_for(database, 0) | {"api": False})
     done = subprocess.run(
         [python, SCRIPT, RECORDS],
         cwd=project,
