@@ -20,7 +20,11 @@ RECORDS = "30000"
 def test_an_index_serves_every_filter_bound_and_order(
     database: str, workshop: Workshop, python: Path
 ) -> None:
-    project = workshop.render(**model("lists") | answers_for(database, 0) | {"api": False})
+    answers = model("lists") | answers_for(database, 0) | {"api": False}
+    if database == "sqlite":
+        # Among equal values, SQLite cannot find the position of an integer key: see the decision.
+        answers["primary_key"] = "uuid7"
+    project = workshop.render(**answers)
     done = subprocess.run(
         [python, SCRIPT, RECORDS],
         cwd=project,
