@@ -97,6 +97,29 @@ with temporary_database() as url:
     assert contents(url) == before
     commands.check(url)
 """
+# The end of the trial on SQL databases, whose drivers keep all rows of a query by default.
+MANY_ROWS = """
+    import tracemalloc
+
+    from sqlalchemy import Column, Integer, MetaData, String, Table, insert
+
+    from acme.migrating.connections import run_on
+
+    table = Table("many", MetaData(), Column("id", Integer), Column("name", String(200)))
+
+    def write(connection):
+        table.create(connection)
+        rows = [{"id": number, "name": "x" * 150} for number in range(1_000)]
+        for _ in range(8):
+            connection.execute(insert(table), rows)
+
+    run_on(url, write)
+    contents(url)
+    tracemalloc.start()
+    assert contents(url)["many"].rows == 8_000
+    peak = tracemalloc.get_traced_memory()[1]
+    assert peak < 3_000_000, peak
+"""
 
 # No server answers there: a rehearsal of a backup needs none.
 URLS = {
@@ -141,7 +164,8 @@ def test_data_is_backed_up_corrected_and_rehearsed(
     orm = "beanie" if database == "mongodb" else "sqlalchemy"
     copied = workshop.copy_of("data", orm=orm, database=database)
     project = Project(copied, python)
-    (copied / "trial.py").write_text(TRIAL, "utf-8")
+    trial = TRIAL if database == "mongodb" else TRIAL + MANY_ROWS
+    (copied / "trial.py").write_text(trial, "utf-8")
     project.succeed("trial")
     (copied / "trial.py").unlink()
 
