@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+import psutil
 import pymongo.errors
 import pymysql
 import pytest
@@ -336,9 +337,11 @@ def test_the_supervisor_cleans_up_on_sigterm(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_restart_after_a_crash_preserves_committed_data(kind: Kind, durable: bool) -> None:
+def test_a_restart_after_a_crash_preserves_committed_data(
+    kind: Kind, durable: bool, data_folder: Path
+) -> None:
     settings = {"synchronous_commit": "on"} if kind.server is LocalPostgres else {}
-    with kind.server(durable=durable, settings=settings) as server:
+    with kind.server(data_folder if durable else None, settings=settings) as server:
         kind.query(server.url, *kind.write)
         url, pid = server.url, server.pid
         os.kill(pid, signal.SIGKILL)
@@ -351,8 +354,29 @@ def test_a_restart_after_a_crash_preserves_committed_data(kind: Kind, durable: b
         assert kind.query(url, kind.read) == [7]
         home = kind.home(url)
         os.kill(server.pid, signal.SIGKILL)
-    assert not home.exists()
+    assert home.exists() == durable
     assert eventually(lambda: processes_of(home) == [])
+
+
+def test_a_server_that_has_to_keep_running_is_restarted(
+    kind: Kind, data_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def answers() -> bool:
+        try:
+            return kind.query(server.url, kind.read) == [7]
+        except (OSError, asyncpg.PostgresError, pymysql.Error, pymongo.errors.PyMongoError):
+            return False
+
+    with kind.server(data_folder, keeps_running=True) as server:
+        kind.query(server.url, *kind.write)
+        assert server._supervisor
+        for _ in range(2):
+            [process] = psutil.Process(server._supervisor.pid).children()
+            process.kill()
+            process.wait(30)
+            assert eventually(answers)
+    said = f"{kind.server.process.product} has stopped. Restarting it.\n"
+    assert capfd.readouterr().err == 2 * said
 
 
 def test_an_invalid_setting_is_reported_with_the_log(kind: Kind) -> None:
@@ -372,41 +396,13 @@ def test_a_port_that_another_program_takes_first_is_replaced(
         taken = other.getsockname()[1]
         ports = iter([taken, local_server._free_port()])
         monkeypatch.setattr(local_server, "_free_port", lambda: next(ports))
-        process = kind.server.process(kind.server.find_programs(), None, {}, durable=False)
+        process = kind.server.process(kind.server.find_programs(), None, {})
         try:
             response = process.start()
             assert "failed" not in response
             assert urlsplit(str(response["url"])).port != taken
         finally:
             process.close()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_server_can_be_run_from_the_command_line(
-    number: signal.Signals, kind: Kind, data_folder: Path
-) -> None:
-    """As a background job, which starts with SIGINT ignored, too."""
-    command = [sys.executable, "-m", kind.server.__module__, str(data_folder)]
-    # SIGHUP is ignored only below `nohup`, as these tests may be.
-    prepare = (
-        "import os, signal; "
-        "signal.signal(signal.SIGINT, signal.SIG_IGN); "
-        "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", f"{prepare}os.execv({command[0]!r}, {command!r})"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-    ) as process:
-        try:
-            assert process.stdout
-            assert kind.query(process.stdout.readline().strip(), kind.ping) == [1]
-            process.send_signal(number)
-            assert process.communicate(timeout=60) == ("", "")
-        finally:
-            process.kill()
 
 
 # ---- PostgreSQL only
@@ -424,7 +420,7 @@ def test_postgres_supports_unicode_and_listens_on_localhost_only() -> None:
 
 
 def test_settings_override_the_defaults_of_postgres() -> None:
-    with LocalPostgres(settings={"max_connections": "23"}, durable=True) as server:
+    with LocalPostgres(settings={"max_connections": "23", "fsync": "on"}) as server:
         assert ask_postgres(server.url, "show max_connections", "show fsync") == ["23", "on"]
 
 

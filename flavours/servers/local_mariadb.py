@@ -3,8 +3,6 @@
     with LocalMariaDB() as server:  # temporary: fast, and removed afterwards
         engine = create_async_engine(server.url)
 
-`python -m {{ package }}.development.local_mariadb [FOLDER]` runs one until Ctrl-C; a folder keeps its data.
-
 MariaDB must be installed on the system, as no wheel contains it. The server ignores the system's
 configuration and does not affect a server that the system runs.
 """
@@ -14,7 +12,7 @@ import shutil
 import signal
 from pathlib import Path
 
-from .local_server import LocalServer, LocalServerError, ServerProcess, give_to_server, run
+from .local_server import LocalServer, LocalServerError, ServerProcess, give_to_server
 
 USER = "local"
 
@@ -100,7 +98,3 @@ class LocalMariaDB(LocalServer):
                 "existing server."
             )
         return programs
-
-
-if __name__ == "__main__":
-    run(LocalMariaDB, "local_mariadb")

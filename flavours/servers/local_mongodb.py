@@ -3,8 +3,6 @@
     with LocalMongoDB() as server:  # temporary: fast, and removed afterwards
         client = AsyncMongoClient(server.url)
 
-`python -m {{ package }}.development.local_mongodb [FOLDER]` runs one until Ctrl-C; a folder keeps its data.
-
 It is a single-member replica set, as transactions require one. Clients connect to the address of
 the member, which changes with the port: to connect through a proxy, add `directConnection=true`.
 
@@ -36,7 +34,6 @@ from .local_server import (
     ServerProcess,
     account,
     is_reachable,
-    run,
     temporary_folder,
 )
 
@@ -70,12 +67,6 @@ class _Process(ServerProcess):
     def url(self, port: int) -> str:
         query = f"authSource=admin&replicaSet={REPLICA_SET}"
         return f"mongodb://{USER}:{self.password}@127.0.0.1:{port}/admin?{query}"
-
-    def creation(self, data: Path) -> list[str | Path]:
-        return []
-
-    def prepare(self) -> None:
-        """Do nothing: `_ensure_ready` configures the server once it runs."""
 
     def command(self, port: int) -> list[str | Path]:
         storage = ",".join([*_STORAGE, *([] if self.durable else _NOT_DURABLE)])
@@ -249,7 +240,3 @@ def _reachable(program: Path) -> Path:
             fresh.chmod(0o755)
             fresh.replace(copy)
     return copy
-
-
-if __name__ == "__main__":
-    run(LocalMongoDB, "local_mongodb")

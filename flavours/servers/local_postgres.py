@@ -3,8 +3,6 @@
     with LocalPostgres() as server:  # temporary: fast, and removed afterwards
         engine = create_async_engine(server.url)
 
-`python -m {{ package }}.development.local_postgres [FOLDER]` runs one until Ctrl-C; a folder keeps its data.
-
 PostgreSQL does not run as root: if you are root, it runs as the user `nobody`. If that user cannot
 access the programs, such as below /root, they are copied to `postgres-VERSION-HASH` in the
 temporary folder, once per version.
@@ -29,7 +27,6 @@ from .local_server import (
     ServerProcess,
     account,
     is_reachable,
-    run,
     temporary_folder,
 )
 
@@ -188,7 +185,3 @@ def _copy(root: Path, names: list[Path], copy: Path) -> None:
         except OSError:
             if copy.lstat().st_uid != 0:
                 raise  # otherwise another of our processes was first
-
-
-if __name__ == "__main__":
-    run(LocalPostgres, "local_postgres")

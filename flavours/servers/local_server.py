@@ -16,7 +16,6 @@ On Windows, which is untested, the server is terminated instead of shut down, an
 next start.
 """
 
-import argparse
 import ctypes
 import hashlib
 import importlib
@@ -32,7 +31,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -60,9 +58,10 @@ class LocalServer(ABC):
     """A server on 127.0.0.1 that stops when this process ends.
 
     Args:
-        folder: Keeps the data between runs. By default, a temporary folder, removed on stop.
+        folder: Keeps the data between runs, and commits that survive a power failure. By default,
+            a temporary folder, removed on stop.
         settings: Server settings by name; they override the defaults.
-        durable: Whether commits survive a power failure. By default, only with `folder`.
+        keeps_running: Whether the server is restarted if it ends by itself.
     """
 
     process: ClassVar[type["ServerProcess"]]
@@ -72,13 +71,13 @@ class LocalServer(ABC):
         folder: Path | None = None,
         *,
         settings: Mapping[str, str] | None = None,
-        durable: bool | None = None,
+        keeps_running: bool = False,
     ) -> None:
         """Configure the server; `start` starts it."""
         self._config = {
             "folder": str(folder.resolve()) if folder else None,
             "settings": dict(settings or {}),
-            "durable": folder is not None if durable is None else durable,
+            "keeps_running": keeps_running,
         }
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._url, self._pid = "", 0
@@ -178,26 +177,6 @@ class LocalServer(ABC):
         return self._supervisor
 
 
-def run(kind: type[LocalServer], module: str) -> None:
-    """Run a server and print its URL, as `python -m {{ package }}.development.MODULE [FOLDER]`."""
-    # Background jobs start with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {{ package }}.development.{module}",
-        description=f"Run {kind.process.product} and print its URL. Press Ctrl-C to stop.",
-    )
-    parser.add_argument("folder", nargs="?", type=Path, help="data folder (default: temporary)")
-    try:
-        with kind(parser.parse_args().folder) as server:
-            print(server.url, flush=True)
-            threading.Event().wait()
-    except KeyboardInterrupt:
-        pass
-    except LocalServerError as error:
-        sys.exit(str(error))
-
-
 # --- The supervisor's process ---------------------------------------------------------------------
 
 
@@ -218,10 +197,11 @@ def supervise(module: str, kind: str, config: str) -> None:
         for command in _commands(parent):
             if command == "stop":
                 break
-            server.reap()
             if command == "start":
                 with suppress(BrokenPipeError):  # the parent has ended, and so will _commands
                     os.write(1, json.dumps(server.start()).encode() + b"\n")
+            else:
+                server.watch()
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         server.close()
@@ -263,11 +243,12 @@ class ServerProcess(ABC):
         programs: dict[str, str],
         folder: str | None,
         settings: Mapping[str, str],
-        durable: bool,
+        keeps_running: bool = False,
     ) -> None:
         self.programs = {name: Path(path) for name, path in programs.items()}
         self.settings = settings
-        self.durable = durable
+        self.durable = folder is not None
+        self._keeps_running = keeps_running
         self._folder = Path(folder) if folder else None
         self.home = self._folder or _new_folder(temporary_folder(), f"{self.prefix}-")
         self._lock: int | None = None
@@ -283,16 +264,16 @@ class ServerProcess(ABC):
     def url(self, port: int) -> str:
         """Return the administrator's URL."""
 
-    @abstractmethod
     def creation(self, data: Path) -> list[str | Path]:
         """Return the command that creates the data of a new server in the empty folder `data`.
 
-        An empty list if the server creates its data when it starts.
+        By default, the server creates its data when it starts.
         """
+        return []
 
-    @abstractmethod
     def prepare(self) -> None:
         """Prepare the data before the supervisor first starts the server."""
+        return
 
     @abstractmethod
     def command(self, port: int) -> list[str | Path]:
@@ -314,10 +295,13 @@ class ServerProcess(ABC):
             (self._folder / "lock").write_text(f"process {process.pid}, port {self._port}")
         return {"url": self.url(self._port), "pid": process.pid}
 
-    def reap(self) -> None:
-        """Reap the process of a server that has ended."""
-        if self._process:
-            self._process.poll()
+    def watch(self) -> None:
+        """Reap the process of a server that has ended, and restart it if it has to keep running."""
+        if self._process and self._process.poll() is not None and self._keeps_running:
+            print(f"{self.product} has stopped. Restarting it.", file=sys.stderr)
+            if failed := self.start().get("failed"):
+                print(failed, file=sys.stderr)
+                self._keeps_running = False
 
     def close(self) -> None:
         """Stop the server, and remove a temporary folder."""
