@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,7 @@ LIMIT = 50
 # A tenth of the records is deleted, each is read from the index and from the table, and a server
 # may try several plans.
 MOST = 16 * LIMIT
-DEEP = 3000
+DEEP = 2700
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +50,10 @@ def tasks(count: int, owners: list[Any], others: dict[str, list[Any]]) -> Iterat
             "reviewer_id": owners[0 if rare else 1],
             "created_at": START + timedelta(seconds=step),
             "updated_at": START + timedelta(seconds=step * 13 % count),
-            "deleted_at": START if number % 10 == 5 else None,
+            # Half of the deleted ones were deleted at once.
+            "deleted_at": START + timedelta(hours=number * (number % 20 == 5))
+            if number % 10 == 5
+            else None,
         }
 
 
@@ -100,13 +103,19 @@ async def measure(url: Any, count: int) -> None:
             records = sample.open(session, owner)
             examples = await records.page(order="created_at", limit=3)
             for order, filters in lists(sample.repository, examples.items[-1]):
-                for cursor in {None, await deep(records, order, filters)}:
+                for cursor in {None, await deep(records.page, order=order, **filters)}:
                     wanted = {"after": cursor} if cursor else {"order": order, **filters}
                     cost = await store.cost(records.page(limit=LIMIT, **wanted))
                     read += 1
                     if cost > MOST:
                         where = "deep" if cursor else "first"
                         print(f"{cost} {sample.name} {order} {filters} {where}")
+            if sample.name == "Task":
+                for cursor in (None, await deep(records.deleted_page)):
+                    cost = await store.cost(records.deleted_page(limit=LIMIT, after=cursor))
+                    read += 1
+                    if cost > MOST:
+                        print(f"{cost} deleted {sample.name} {'deep' if cursor else 'first'}")
     async with database.reading() as session:
         [repository] = [
             each.repository
@@ -122,12 +131,12 @@ async def measure(url: Any, count: int) -> None:
     print(f"{read} pages")
 
 
-async def deep(records: Any, order: str | None, filters: dict[str, Any]) -> str | None:
+async def deep(page_of: Callable[..., Awaitable[Any]], **wanted: Any) -> str | None:
     """Return the cursor after DEEP records, if there are more."""
-    page = await records.page(order=order, limit=1000, **filters)
-    for _ in range(DEEP // 1000 - 1):
+    page = await page_of(limit=DEEP // 3, **wanted)
+    for _ in range(2):
         if page.next_cursor:
-            page = await records.page(after=page.next_cursor)
+            page = await page_of(after=page.next_cursor)
     cursor: str | None = page.next_cursor
     return cursor
 

@@ -175,6 +175,8 @@ def _add_to_requests(entity: Entity, column: str, options: Mapping[str, Any]) ->
 def _add_indexes(entity: Entity, declared: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     own = ("owner_id",) if entity.owner else ()
     entity.indexes.add(Index((*own, "-created_at", "-id")))
+    if entity.soft_delete:
+        entity.indexes.add(Index((*own, "-deleted_at", "-id"), where=(("deleted_at", True),)))
     leading = set()
     for index in declared.get("indexes") or []:
         on = tuple(_column(declared, part) for part in _listed(index.get("on", index.get(True))))
@@ -325,6 +327,10 @@ def _add_routes(entity: Entity) -> None:
     if entity.searchable:
         actions[f"GET {entity.path}/search"] = "read"
     _add(entity, actions)
+    # Who lists deleted records may read them, and restore them.
+    scopes = {_scope(entity, action) for action in ("read", "delete")}
+    if entity.soft_delete and None not in scopes:
+        entity.routes[f"GET {entity.path}/deleted"] = ADMIN if ADMIN in scopes else ANY
     for method, action in (("GET", "read"), ("PATCH", "update"), ("DELETE", "delete")):
         is_own = entity.access[action] == "owner" or (method, entity.access[action]) == (
             "GET",

@@ -195,7 +195,7 @@ class Walk:
     def name(self, path: str) -> str:
         """Return a path with `{id}` in place of the key of a record, and without its query."""
         parts = path.partition("?")[0].split("/")
-        fixed = {"numbered", "search", "me", "restore"}
+        fixed = {"numbered", "deleted", "search", "me", "restore"}
         return "/".join(
             "{id}" if place in {2, 4} and part not in fixed else part
             for place, part in enumerate(parts)
@@ -256,6 +256,7 @@ class Walk:
             await self.send("PATCH", path, me, headers=match, body=body)
         if f"{self.name(path)}/restore" in map(named, self.document["paths"]):
             await self.send("DELETE", path, me)
+            await self.send("GET", f"{path.rpartition('/')[0]}/deleted", me)
             await self.send("POST", f"{path}/restore", me)
 
 

@@ -104,6 +104,8 @@ def test_schemas_contain_exactly_the_fields_that_the_model_allows(project: Proje
             assert set(schemas.get(f"{name}{action}", ())) == (fields if used else set())
         assert set(schemas[f"{name}Response"]) == entity.response
         assert set(schemas.get(f"{name}Public", entity.public)) == entity.public
+        if f"GET {entity.path}/deleted" in entity.routes:
+            assert set(schemas[f"{name}Deleted"]) == entity.response | {"deleted_at"}
 
 
 @each_project
@@ -111,7 +113,8 @@ def test_responses_contain_exactly_the_fields_that_the_model_allows(project: Pro
     for entity in project.entities.values():
         assert responses_with(project, entity)
         for fields in responses_with(project, entity):
-            assert set(fields) == entity.response
+            # Only deleted records have it.
+            assert set(fields) - {"deleted_at"} == entity.response
 
 
 def responses_with(project: Project, entity: Entity) -> list[list[str]]:
@@ -206,7 +209,8 @@ def is_across_owners(project: Project, method: str, path: str) -> bool:
     ]
     actions = {"GET": "read", "PATCH": "update", "DELETE": "delete", "POST": "create"}
     action = "delete" if path.endswith("/restore") else actions[method]
-    return requested.owner is not None and requested.access[action] != "owner"
+    needed = {"read", "delete"} if path.endswith("/deleted") else {action}
+    return requested.owner is not None and {requested.access[each] for each in needed} != {"owner"}
 
 
 def filters_on(table: str, statement: Any) -> str | None:
