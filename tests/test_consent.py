@@ -12,7 +12,7 @@ from tests.oracle import answers_for
 from tests.workshop import Workshop, environment_of
 
 # Compares the database of `dev` with others that have its name or its server, and resets each.
-TRIAL = """
+TRIAL = '''
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +38,35 @@ def beside(url):
     return url.set(database={"postgresql": "postgres", "mariadb": "mysql"}.get(KIND, "beside"))
 
 
+# Written on another branch, which does not know the titles of this one.
+OTHER = """
+from beanie import free_fall_migration
+from acme.migrating.operations import replace_validator
+
+
+class Forward:
+    @free_fall_migration(document_models=[])
+    async def step(self, session):
+        await replace_validator(session, "tasks", {"$jsonSchema": {"required": ["name"]}})
+"""
+
+
+def check_that_a_merge_is_tried_on_a_copy(private):
+    from acme.development.merging import merge
+
+    file = Path("migrations/versions/20200101_000000_other.py")
+    file.write_text(OTHER)
+    known = dumping.facts(private)
+    try:
+        merge("join")
+    except commands.MigrationError as error:
+        assert "rejects 5 existing documents" in str(error), error
+    else:
+        raise AssertionError("branches that do not fit together were merged")
+    file.unlink()
+    assert dumping.facts(private) == known
+
+
 with local_database.development_database(prepared_folder(), lambda _: None) as private:
     KIND = str(private).partition(":")[0].partition("+")[0]
     assert find_target(private).is_private
@@ -46,6 +75,8 @@ with local_database.development_database(prepared_folder(), lambda _: None) as p
         reset(private)
         assert dumping.facts(private).counts["tasks"] == 5
     commands.check(private)
+    if KIND == "mongodb":
+        check_that_a_merge_is_tried_on_a_copy(private)
     with local_database.temporary_database() as other:
         assert find_target(other).name == find_target(private).name
         assert not find_target(other).is_private
@@ -60,7 +91,7 @@ with local_database.development_database(prepared_folder(), lambda _: None) as p
             home = Path(find_target.__globals__["_home"]())
             (home / "password").write_text(other.password)
             assert not find_target(other).is_private
-"""
+'''
 
 
 @pytest.mark.run
