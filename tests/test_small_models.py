@@ -61,6 +61,7 @@ entities:
     soft_delete: true
     fields:
       number: {type: integer, ge: 1, le: 3, unique: true}
+      side:   {type: string, max_length: 5, pattern: "[a-c]", unique: true}
       day:    {type: date, optional: true, unique: true}
 """
 FILES = {

@@ -107,3 +107,30 @@ def run(python: Path, project: Path, program: str, given: object = None) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "high", "count"),
+    [
+        ("[ab]", 5, "2"),
+        ("a", 5, "1"),
+        ("x|y|z", 255, "3"),
+        ("^[0-9]$", 1, "10"),
+        (r"\d{2}", 9, "100"),
+        ("[0-9]{1,3}", 1, "10"),
+        ("(draft|final)(-[12])?", 50, "6"),
+        ("(a|b)(c|(d|e){2})", 9, "10"),
+        (r"[\].]", 3, "2"),
+        ("[+-]", 3, "2"),
+        ("ABC-[0-1]", 9, "2"),
+        ("[A-Z]{3}", 3, ""),
+        ("[a-z0-9]+(-[a-z0-9]+)*", 255, ""),
+        (r"\+[1-9]\d{1,14}", 16, ""),
+        ("#[0-9a-f]{6}", 7, ""),
+    ],
+)
+def test_the_texts_of_a_pattern_are_counted_if_they_are_few(
+    pattern: str, high: int, count: str, jinja: SandboxedEnvironment
+) -> None:
+    module: Any = jinja.get_template("flavours/python/pattern_texts.jinja").module
+    assert module.text_count(pattern, 0, high) == count
