@@ -15,6 +15,7 @@ import pytest
 import yaml
 from copier.errors import UserMessageError
 
+from tests.oracle import SESSIONS, SUPPORTED
 from tests.test_update import commit, git, update
 from tests.workshop import Workshop, copy
 
@@ -30,6 +31,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no yes and no no": (
         {"api": "maybe"},
         ['api: must be true or false, not "maybe"'],
+    ),
+    "almost no": (
+        {"api": "flase"},
+        ["api: must be true or false, not \"flase\"; did you mean 'false'?"],
+    ),
+    "two letters that changed places": (
+        {"ic": "none"},
+        ["no answer is called 'ic'; did you mean 'ci'?"],
     ),
     "yes where a text belongs": (
         {"description": True},
@@ -208,3 +217,16 @@ def test_the_choices_that_are_checked_first_are_those_of_the_questions(workshop:
     source = (template / "data_model" / "answer_problems.jinja").read_text("utf-8")
     [known] = re.findall(r"set choices = (\{.*?\}) -%\}", source, re.DOTALL)
     assert ast.literal_eval(known) == offered
+    [sql] = re.findall(r"set of_sql = (\{.*?\}) -%\}", source, re.DOTALL)
+    [left] = re.findall(r"set of_orm = (\{.*?\}) -%\}", source, re.DOTALL)
+    assert ast.literal_eval(left.replace("of_sql", sql)) == {
+        orm: {
+            name: [value for value in offered[name] if value in possible]
+            for name, possible in {
+                "database": SUPPORTED[orm],
+                "primary_key": set().union(*SUPPORTED[orm].values()),
+                "sessions": SESSIONS[orm],
+            }.items()
+        }
+        for orm in offered["orm"]
+    }
