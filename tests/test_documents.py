@@ -447,7 +447,10 @@ RELATED: dict[str, Any] = {
         "Order": {
             "owned_by": "User",
             "soft_delete": True,
-            "fields": {"size": {"type": "integer", "ge": 1}, "code": {"type": "bigint"}},
+            "fields": {
+                "size": {"type": "integer", "ge": 1, "index": "Reports sort by it."},
+                "code": {"type": "bigint"},
+            },
             "references": {
                 "placed_by": {"to": "Staff"},
                 "approved_by": {"to": "Staff", "optional": True, "inverse": "approvals"},
@@ -536,6 +539,8 @@ def test_the_text_describes_a_relation(sentence: str, words: str) -> None:
         "**No maximum length** is set for `staff.notes` and `order_lines.tags`",
         "**Amounts stored as floating point**: `stores.total`",
         "**JavaScript rounds integers above 2^53**, which `orders.code`",
+        "**Lists ignore indexes without the owner**: `orders.size`. For a filter or an order of "
+        "lists, use `{on: [owner, size]}`.",
         "**Unique across owners**: `orders.address_id`. A conflict tells a caller that another "
         "owner has the value. If it only has to be unique for one owner, use "
         "`{on: [owner, address], unique: true}`.",

@@ -57,6 +57,12 @@ entities:
       l:         {to: Level, optional: true}
     indexes:
       - {on: [only, dependent, flag], unique: true, why: Once for each flag.}
+  Profile:
+    owned_by: User
+    fields:
+      bio: {type: string, index: Reports search by it.}
+    indexes:
+      - {on: [owner], unique: true, why: One for each user.}
   Level:
     soft_delete: true
     fields:
