@@ -73,6 +73,8 @@ def entities(seed: int, number: int) -> dict[str, Any]:
     random = Random(seed)
     names = Names(random)
     titles = [names.entity() for _ in range(number)]
+    # The module of the owner is imported before `base`, as that of an account is.
+    titles[0] = f"A{titles[0][1:]}"
     places = [names.entity() for _ in range(2)]
     drawn: dict[str, Any] = {
         place: {"embedded": True, "fields": _inner(names, random)} for place in places
@@ -82,6 +84,8 @@ def entities(seed: int, number: int) -> dict[str, Any]:
         if len(title) > TABLE - 15:
             entity["table"] = names.member(TABLE)
         drawn[title] = entity
+    if any("owned_by" in entity for entity in drawn.values()):
+        drawn[titles[0]]["principal"] = True
     return drawn
 
 
