@@ -64,6 +64,8 @@ class Entity:
     public: set[str] = field(default_factory=set)
     #: The fields of the records in each list of links, by path.
     linked: dict[str, set[str]] = field(default_factory=dict)
+    #: The related records that responses contain on request.
+    included: set[str] = field(default_factory=set)
     #: Who may use each route, by method and path.
     routes: dict[str, str] = field(default_factory=dict)
 
@@ -96,6 +98,8 @@ def entities_of(model: Mapping[str, Any]) -> dict[str, Entity]:
     for name, declared in model.items():
         for relation, link in (declared.get("many_to_many") or {}).items():
             _add_links(found[name], relation, found[link["to"]])
+    for entity in found.values():
+        _add_included(entity, found)
     return found
 
 
@@ -361,6 +365,22 @@ def _add_links(entity: Entity, relation: str, target: Entity) -> None:
         by_admins = ADMIN == entity.routes[f"GET {path}"] == _scope(target, "read")
         may_read = reader == "any" or alike or by_admins
         entity.linked[path] = target.response if may_read else target.public
+
+
+def _add_included(entity: Entity, entities: Mapping[str, Entity]) -> None:
+    """Callers include what they may read: their own, what every caller reads, and admins theirs."""
+    caller = entity.access["read"]
+    for column, (name, _) in entity.references.items():
+        target = entities[name]
+        reader = target.access["read"]
+        if target.owner:
+            own = caller == "owner" and target.owner == entity.owner
+            may_read = own and reader in {"owner", "any"}
+        else:
+            admins = _scope(entity, "read") == _scope(target, "read") == ADMIN
+            may_read = caller != "none" and (reader == "any" or admins)
+        if may_read:
+            entity.included.add(column.removesuffix("_id"))
 
 
 def _add(entity: Entity, actions: Mapping[str, str]) -> None:

@@ -89,7 +89,7 @@ each_project = pytest.mark.parametrize("project", [*PROJECTS], indirect=True)
 @each_project
 def test_no_response_contains_a_secret(project: Project) -> None:
     for name, entity in project.entities.items():
-        assert not entity.secret & set(project.observed["schemas"][f"{name}Response"])
+        assert not entity.secret & response_of(project, name)
         for fields in responses_with(project, entity):
             assert not entity.secret & set(fields)
 
@@ -102,7 +102,9 @@ def test_schemas_contain_exactly_the_fields_that_the_model_allows(project: Proje
         for action, fields in (("Create", entity.create), ("Update", entity.update)):
             used = entity.access[action.lower()] != "none"
             assert set(schemas.get(f"{name}{action}", ())) == (fields if used else set())
-        assert set(schemas[f"{name}Response"]) == entity.response
+        assert response_of(project, name) == entity.response
+        related = schemas.get(f"{name}WithRelations", entity.response)
+        assert set(related) == entity.response | entity.included
         assert set(schemas.get(f"{name}Public", entity.public)) == entity.public
         if f"GET {entity.path}/deleted" in entity.routes:
             assert set(schemas[f"{name}Deleted"]) == entity.response | {"deleted_at"}
@@ -115,6 +117,13 @@ def test_responses_contain_exactly_the_fields_that_the_model_allows(project: Pro
         for fields in responses_with(project, entity):
             # Only deleted records have it.
             assert set(fields) - {"deleted_at"} == entity.response
+
+
+def response_of(project: Project, name: str) -> set[str]:
+    """Return the fields of an entity's response, without the related records in it."""
+    schemas = project.observed["schemas"]
+    related = schemas.get(f"{name}WithRelations", ())
+    return set(schemas.get(f"{name}Response", related)) - project.entities[name].included
 
 
 def responses_with(project: Project, entity: Entity) -> list[list[str]]:
