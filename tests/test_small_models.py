@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -25,6 +26,14 @@ entities:
       text: {type: string, max_length: 50}
     references:
       account: {to: Account, on_delete: restrict}
+"""
+
+# What no entity has, no test is about.
+PLAIN = """
+entities:
+  Note:
+    fields:
+      title: {type: string, max_length: 50}
 """
 
 # Where values are few, tests and sample data once took values that were all in use, or references
@@ -70,6 +79,9 @@ entities:
       side:   {type: string, max_length: 5, pattern: "[a-c]", unique: true}
       day:    {type: date, optional: true, unique: true}
 """
+# Tests of what a database does, which may have nothing to do for a model.
+OF_A_DATABASE = {"test_integrity.py", "test_migrations.py"}
+
 FILES = {
     "sqlite": ["sample_data", "repositories", "relations", "constraints"],
     "mongodb": ["sample_data", "relations", "constraints"],
@@ -84,6 +96,30 @@ def test_a_model_of_few_values_passes_its_tests(
     answers = yaml.safe_load(FEW_VALUES)
     project = workshop.render(orm=orm, database=database, api=False, **answers)
     check(project, python, [f"tests/data_layer/test_{name}.py" for name in FILES[database]])
+
+
+@pytest.mark.run
+@pytest.mark.parametrize(("orm", "database"), [("sqlmodel", "sqlite"), ("beanie", "mongodb")])
+def test_a_plain_model_has_no_test_that_never_runs(
+    workshop: Workshop, python: Path, orm: str, database: str
+) -> None:
+    project = workshop.render(orm=orm, database=database, **yaml.safe_load(PLAIN))
+    listed = subprocess.run(
+        [python, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    collected = {re.sub(r"\[.*", "", line) for line in listed.splitlines() if "::" in line}
+    written = {
+        f"{file.relative_to(project).as_posix()}::{name}"
+        for file in project.glob("tests/**/test_*.py")
+        if file.name not in OF_A_DATABASE
+        for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)
+    }
+    assert written - collected == set()
 
 
 def check(project: Path, python: Path, files: list[str]) -> None:
