@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workshop import Workshop
+from tests.workshop import Workshop, environment_of
 
 # Fields stand before those that they follow from; a `contact` is another person than the record.
 MODEL = """
@@ -62,13 +61,12 @@ def test_values_of_one_record_belong_together(workshop: Workshop, python: Path) 
     project = workshop.render(
         orm="sqlalchemy", database="sqlite", api=False, **yaml.safe_load(MODEL)
     )
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(project / "src"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
     done = subprocess.run(
-        [str(python), "-c", MAKE], env=environment, capture_output=True, text=True, check=True
+        [python, "-c", MAKE],
+        env=environment_of(python, project),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     made: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
     for company in made["make_company"]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workshop import Workshop
+from tests.workshop import Workshop, environment_of
 
 # MongoDB deletes what has expired about once a minute: parents vanished while tests ran.
 EXPIRING = """
@@ -104,7 +104,7 @@ def test_a_plain_model_has_no_test_that_never_runs(workshop: Workshop, python: P
     listed = subprocess.run(
         [python, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(project / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=environment_of(python, project),
         capture_output=True,
         text=True,
         check=True,
