@@ -1,0 +1,79 @@
+"""Stand-ins for Prisma's native engines, which networks without access to Prisma's host lack.
+
+    install()  # once, of any number of processes
+    subprocess.run(["prisma", "generate"], env=environment(os.environ))
+
+README.md of this folder says what they are and how they differ from the native engines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+# A session that a test starts, on a mutated copy of the repository, uses the packages of its parent.
+FOLDER = Path(os.environ.get("GROUNDWORK_ENGINES", Path(__file__).parent))
+OLDEST_NODE = 20
+
+
+def install() -> None:
+    """Install the packages in `package-lock.json`, unless they are installed."""
+    digest = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
+    stamp = FOLDER / "node_modules" / ".groundwork"
+    with FileLock(FOLDER / "install.lock"):
+        if stamp.exists() and stamp.read_text() == digest:
+            return
+        npm = [_program("npm"), "ci", "--no-progress", "--loglevel=error"]
+        subprocess.run(npm, cwd=FOLDER, env=environment(os.environ), check=True)
+        stamp.write_text(digest)
+
+
+def environment(base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with the variables that make Prisma use the stand-ins.
+
+    Its PATH must contain the programs of the environment in which Prisma Client Python is installed.
+    """
+    node = str(Path(_program("node")).parent)
+    path = base.get("PATH", os.defpath)
+    return {
+        **base,
+        "PATH": path if node in path.split(os.pathsep) else os.pathsep.join((path, node)),
+        "PRISMA_QUERY_ENGINE_BINARY": str(FOLDER / "query_engine.mjs"),
+        "PRISMA_SCHEMA_ENGINE_BINARY": str(FOLDER / "schema_engine.mjs"),
+        # Prisma Client Python takes the CLI from `node_modules` of this folder.
+        "PRISMA_BINARY_CACHE_DIR": str(FOLDER),
+        "PRISMA_CLI_QUERY_ENGINE_TYPE": "binary",
+        # The CLI otherwise asks Prisma's host for a newer version.
+        "CHECKPOINT_DISABLE": "1",
+        "PRISMA_HIDE_UPDATE_MESSAGE": "1",
+    }
+
+
+def check_schemas(schemas: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return what `prisma format` writes and what `prisma validate` says, in one process.
+
+    The result of each name contains `formatted`, the text, and `error`, a message or None.
+    """
+    command = [_program("node"), str(FOLDER / "schemas.mjs")]
+    request = json.dumps(dict(schemas))
+    output = subprocess.run(command, input=request, capture_output=True, text=True, check=True)
+    results: dict[str, dict[str, Any]] = json.loads(output.stdout)
+    return results
+
+
+def _program(name: str) -> str:
+    """Return the path of `node` or `npm`, preferably those of this Python's environment."""
+    own = sysconfig.get_path("scripts")
+    program = shutil.which(name, path=os.pathsep.join((own, os.environ.get("PATH", os.defpath))))
+    if program is None:
+        raise RuntimeError(f"`{name}` is not on PATH: install Node {OLDEST_NODE} or later.")
+    return program
