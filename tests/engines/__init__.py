@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
-# A session that a test starts, on a mutated copy of the repository, uses the packages of its parent.
+# A session that a test starts on a mutated copy of the repository uses the packages of its parent.
 FOLDER = Path(os.environ.get("GROUNDWORK_ENGINES", Path(__file__).parent))
 OLDEST_NODE = 20
 
@@ -40,7 +40,7 @@ def install() -> None:
 def environment(base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment with the variables that make Prisma use the stand-ins.
 
-    Its PATH must contain the programs of the environment in which Prisma Client Python is installed.
+    Its PATH must contain the programs of the environment where Prisma Client Python is installed.
     """
     node = str(Path(_program("node")).parent)
     path = base.get("PATH", os.defpath)
