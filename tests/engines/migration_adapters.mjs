@@ -66,7 +66,9 @@ function sqliteAdapter(adapter, factory) {
   const read = adapter.queryRaw.bind(adapter)
   adapter.queryRaw = async (query) => {
     try {
-      return await read(query)
+      // The engine quotes a name as a column where it means a text, which libSQL does not accept.
+      const sql = query.sql.replace(/(FROM sqlite_master .* name = )"(.*)";$/, (_, start, name) => `${start}'${name.replaceAll("'", "''")}';`)
+      return await read({ ...query, sql })
     } catch (error) {
       if (error.cause?.kind !== 'TableDoesNotExist' || !/FROM `_prisma_migrations`/.test(query.sql)) throw error
       factory.hasNoMigrationsTable = true
