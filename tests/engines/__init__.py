@@ -27,14 +27,11 @@ OLDEST_NODE = 20
 
 def install() -> None:
     """Install the packages in `package-lock.json`, unless they are installed."""
-    digest = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    stamp = FOLDER / "node_modules" / ".groundwork"
     with FileLock(FOLDER / "install.lock"):
-        if stamp.exists() and stamp.read_text() == digest:
-            return
-        npm = [_program("npm"), "ci", "--no-progress", "--loglevel=error"]
-        subprocess.run(npm, cwd=FOLDER, env=environment(os.environ), check=True)
-        stamp.write_text(digest)
+        if not _is_installed():
+            npm = [_program("npm"), "ci", "--no-progress", "--loglevel=error"]
+            subprocess.run(npm, cwd=FOLDER, env=_with_node(os.environ), check=True)
+            _stamp().write_text(_digest())
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
@@ -42,11 +39,11 @@ def environment(base: Mapping[str, str]) -> dict[str, str]:
 
     Its PATH must contain the programs of the environment where Prisma Client Python is installed.
     """
-    node = str(Path(_program("node")).parent)
-    path = base.get("PATH", os.defpath)
+    # Prisma Client Python would install another version of the CLI, into this folder.
+    if not _is_installed():
+        raise RuntimeError("The packages of the engines are not installed: call `install()`.")
     return {
-        **base,
-        "PATH": path if node in path.split(os.pathsep) else os.pathsep.join((path, node)),
+        **_with_node(base),
         "PRISMA_QUERY_ENGINE_BINARY": str(FOLDER / "query_engine.mjs"),
         "PRISMA_SCHEMA_ENGINE_BINARY": str(FOLDER / "schema_engine.mjs"),
         # Prisma Client Python takes the CLI from `node_modules` of this folder.
@@ -68,6 +65,27 @@ def check_schemas(schemas: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     output = subprocess.run(command, input=request, capture_output=True, text=True, check=True)
     results: dict[str, dict[str, Any]] = json.loads(output.stdout)
     return results
+
+
+def _is_installed() -> bool:
+    return _stamp().exists() and _stamp().read_text() == _digest()
+
+
+def _stamp() -> Path:
+    return FOLDER / "node_modules" / ".groundwork"
+
+
+def _digest() -> str:
+    return hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
+
+
+def _with_node(base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with `node` on PATH."""
+    node = str(Path(_program("node")).parent)
+    path = base.get("PATH", os.defpath)
+    if node not in path.split(os.pathsep):
+        path = os.pathsep.join((path, node))
+    return {**base, "PATH": path}
 
 
 def _program(name: str) -> str:

@@ -8,6 +8,9 @@ const ACTIONS = [
   'upsertOne', 'deleteOne', 'deleteMany', 'aggregate', 'groupBy',
 ]
 
+// What is text in a filter of a Json field; every other text is a document.
+const TEXT_OF_JSON = new Set(['path', 'string_contains', 'string_starts_with', 'string_ends_with', 'mode'])
+
 export class Translator {
   // `types` is {model: {field: type}}; `marks` changes texts that the driver could mistake for timestamps,
   // and the parameters of raw queries.
@@ -64,7 +67,8 @@ export class Translator {
           node.fields.map(({ name, value }) => {
             const found = this.types[model]?.[name.value]
             if (found in this.types) return [name.value, this.#value(value, found)]
-            return [name.value, this.#value(value, model, found ?? type)]
+            const isText = type === 'Json' && TEXT_OF_JSON.has(name.value)
+            return [name.value, this.#value(value, model, found ?? (isText ? 'String' : type))]
           }),
         )
       case 'ListValue':
@@ -78,7 +82,8 @@ export class Translator {
       case 'NullValue':
         return null
       case 'StringValue':
-        return type === 'DateTime' || type === 'Json' ? node.value : this.marks.text(node.value)
+        if (type === 'Json') return { $type: 'Json', value: node.value }
+        return type === 'DateTime' ? node.value : this.marks.text(node.value)
       default: // BooleanValue, EnumValue
         return node.value
     }
