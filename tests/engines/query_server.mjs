@@ -26,7 +26,8 @@ class QueryEngine {
     const source = readDatasource([[PRISMA_DML_PATH ?? 'schema.prisma', schema]], process.env, overrides)
     checkUrl(source, source.url)
     const isSqlite = source.provider === 'sqlite'
-    const driver = isSqlite ? sqliteDriver(source.url, process.cwd()) : await postgresDriver(source.url, source.folder)
+    // Unlike the engine of migrations, this one resolves paths from its current folder.
+    const driver = await (isSqlite ? sqliteDriver : postgresDriver)(source.url, process.cwd())
     await driver.connect()
     const translator = new Translator(fieldTypes(schema), isSqlite ? sqliteMarks : undefined)
     return new QueryEngine(schema, source.provider, driver, translator)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import engines
 from tests.mutations.table import Mutation, read_tables
 from tests.workshop import ROOT, Workshop, copy, copy_repository, environment_of
 
@@ -101,6 +102,7 @@ def run_ours(
         name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
     }
     environment["GROUNDWORK_WORKSHOP"] = str(workshop.shared)
+    environment["GROUNDWORK_ENGINES"] = str(engines.FOLDER)
     return _pytest(Path(sys.executable), mutation, repository, environment)
 
 
