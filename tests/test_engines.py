@@ -1,4 +1,4 @@
-"""The stand-ins for Prisma's native engines, which other tests depend on: see tests/engines/README.md."""
+"""The stand-ins for Prisma's native engines: see tests/engines/README.md."""
 
 from __future__ import annotations
 
@@ -221,8 +221,8 @@ def test_migrations_are_applied_compared_and_repaired(
     project.prisma("migrate", "resolve", "--rolled-back", name)
     # PostgreSQL rolled the script back. The statements of this one contain semicolons.
     repaired = {
-        "postgresql": "CREATE TABLE a (x INT);\nCREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql"
-        " AS $$ BEGIN NEW.x := 1; RETURN NEW; END $$;\n",
+        "postgresql": "CREATE TABLE a (x INT);\nCREATE FUNCTION f() RETURNS trigger"
+        " LANGUAGE plpgsql AS $$ BEGIN NEW.x := 1; RETURN NEW; END $$;\n",
         "sqlite": "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1; SELECT 2; END;\n",
     }[database]
     (broken / "migration.sql").write_text(repaired)

@@ -2,9 +2,9 @@
 
     python trial.py SCENARIO ...
 
-The current folder contains the generated client, `records`, and DATABASE_URL refers to a database with
-its tables. The expectations are those of the native engine: the documentation of Prisma 5.17, the errors
-that Prisma Client Python maps, and the column types of Prisma Migrate.
+The current folder contains the generated client, `records`, and DATABASE_URL refers to a database
+with its tables. The expectations are those of the native engine: the documentation of Prisma 5.17,
+the errors that Prisma Client Python maps, and the column types of Prisma Migrate.
 """
 
 from __future__ import annotations
