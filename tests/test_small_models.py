@@ -81,7 +81,8 @@ entities:
 """
 
 # The longest value of a text is longer than the body of a request can be, records without an owner
-# prevent the deletion of records of several owners, and a table has the name of what tests add.
+# prevent the deletion of records of several owners, a table has the name of what tests add, and all that
+# can change is an embedded entity.
 RARE = """
 entities:
   User:
@@ -96,6 +97,13 @@ entities:
       amount: {type: integer}
     references:
       thing: {to: Thing, on_delete: restrict}
+  Size:
+    embedded: true
+    fields:
+      width: {type: integer}
+  Parcel:
+    fields:
+      size: {type: embedded, of: Size}
 """
 
 # There is room for one user, which is the caller.
@@ -154,8 +162,9 @@ def test_a_plain_model_has_no_test_that_never_runs(workshop: Workshop, python: P
 @pytest.mark.run
 def test_a_rare_model_passes_its_tests(workshop: Workshop, python: Path) -> None:
     project = workshop.render(database="sqlite", **yaml.safe_load(RARE))
-    files = [f"tests/data_layer/test_{name}.py" for name in ("api", "repositories", "database")]
-    chosen = "length_of_a_text or still_refer or failed_commit"
+    names = "api", "repositories", "database", "queries"
+    files = [f"tests/data_layer/test_{name}.py" for name in names]
+    chosen = "length_of_a_text or still_refer or failed_commit or custom_update"
     check(project, python, [*files, "-k", chosen])
 
 
