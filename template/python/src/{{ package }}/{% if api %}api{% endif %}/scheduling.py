@@ -16,23 +16,36 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 # Seconds of work in one iteration of the event loop after which others continue in a later one.
 LONG = 0.02
 
+# Iterations for which requests pause after long work: uvloop accepts one connection in each, and
+# reads from it in a later one. Without work, an iteration takes some microseconds.
+PAUSE = 100
+
 
 class FairScheduling:
     """ASGI middleware: after long work of requests, the event loop looks for new ones first.
 
-    Requests for the path `urgent`, and for those below it, do not wait before they begin.
+    Requests for the path `urgent`, and for those below it, never wait for others.
     """
 
     def __init__(self, app: ASGIApp, urgent: str) -> None:
         self._app = app
         self._urgent = urgent
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._seconds = 0.0
+        self._pause: asyncio.Event | None = None
+        self._iterations = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        if not f"{scope.get('path', '')}/".startswith(f"{self._urgent}/"):
-            while self._must_pause:
-                await asyncio.sleep(0)
+        if f"{scope.get('path', '')}/".startswith(f"{self._urgent}/"):
+            await self._app(scope, receive, send)
+            return
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            # A pause does not end if its event loop ends first, as in tests.
+            self._loop, self._seconds, self._pause = loop, 0.0, None
+        while self._pause:
+            await self._pause.wait()
         handling: Any = self._app(scope, receive, send)
         await self._in_steps(handling)
 
@@ -51,19 +64,26 @@ class FairScheduling:
             error = None
             try:
                 yield waits_for
-                while self._must_pause:
-                    yield
+                while self._pause:
+                    yield from self._pause.wait().__await__()
             except BaseException as raised:
                 error = raised
-
-    @property
-    def _must_pause(self) -> bool:
-        return self._seconds > LONG
 
     def _count(self, seconds: float) -> None:
         if not self._seconds:
             asyncio.get_running_loop().call_soon(self._begin_iteration)
         self._seconds += seconds
+        if self._seconds > LONG and not self._pause:
+            self._pause = asyncio.Event()
+            self._iterations = 0
 
     def _begin_iteration(self) -> None:
         self._seconds = 0.0
+        if not self._pause:
+            return
+        self._iterations += 1
+        if self._iterations < PAUSE:
+            asyncio.get_running_loop().call_soon(self._begin_iteration)
+        else:
+            self._pause.set()
+            self._pause = None
