@@ -45,6 +45,7 @@ def tasks(count: int, owners: list[Any], others: dict[str, list[Any]]) -> Iterat
             "number": number,
             "size": number % 3,
             "flagged": rare,
+            "stage": None if rare else "final",
             "category_id": None if number % 2 else others["Category"][0 if rare else 1],
             "project_id": others["Project"][(0 if rare else 1) if mine else 2],
             "reviewer_id": owners[0 if rare else 1],
@@ -87,6 +88,13 @@ def lists(repository: Any, example: Any) -> Iterator[tuple[str | None, dict[str,
         yield from ((way, equal) for way in (None, field, f"-{field}"))
         if field in repository.filters:
             yield None, {**equal, field: getattr(example, field)}
+        for null in {*fields, field} & {*repository.nullable}:
+            others = {name: value for name, value in equal.items() if name != null}
+            given = {**others, f"{null}_is_null": True}
+            yield from ((way, given) for way in (None, field, f"-{field}"))
+        if field in repository.nullable:
+            given = {**equal, f"{field}_is_null": False}
+            yield from ((way, given) for way in (None, field, f"-{field}"))
         if field in repository.ranges:
             for bound, way in (("ge", None), ("lt", None), ("gt", field), ("le", f"-{field}")):
                 yield way, {**equal, f"{field}_{bound}": getattr(example, field)}
