@@ -89,3 +89,23 @@ def test_values_of_one_record_belong_together(workshop: Workshop, python: Path) 
         assert 1 <= order["quantity"] <= 20, order
     for name, field in [("user", "email"), ("user", "phone"), ("order", "number")]:
         assert len({record[field] for record in made[f"make_{name}"]}) == 200, field
+
+
+PATTERNS = """
+entities:
+  Paint:
+    fields:
+      colour:  {type: string, pattern: "^#[0-9a-f]{6}$"}
+      name:    {type: string, pattern: "^[A-Z]{3}-[0-9]{4}$"}
+      city:    {type: string, pattern: "^[A-Z][a-z]+$"}
+"""
+
+
+def test_a_suggestion_that_a_pattern_never_matches_is_left_out(workshop: Workshop) -> None:
+    answers = yaml.safe_load(PATTERNS)
+    project = workshop.render(orm="sqlalchemy", database="sqlite", api=False, **answers)
+    [package] = (project / "src").iterdir()
+    factory = (package / "development" / "sample_data.py").read_text("utf-8")
+    assert "colour=fake.hex_color()," in factory
+    assert 'name=text_matching(fake, "^[A-Z]{3}-[0-9]{4}$", 0, 255),' in factory
+    assert 'city=text_matching(fake, "^[A-Z][a-z]+$", 0, 255, fake.city()),' in factory
