@@ -1,7 +1,7 @@
 """The schema of Prisma, and its first migration, of every data model, compared with Prisma's own.
 
-The template does not offer Prisma yet. These tests render only the folder `prisma`, from a copy of the
-template that offers it. Prisma's engines are the stand-ins in `tests/engines/`.
+The template does not offer Prisma yet. These tests render only the folder `prisma`, from a copy of
+the template that offers it. Prisma's engines are the stand-ins in `tests/engines/`.
 """
 
 from __future__ import annotations

@@ -81,8 +81,8 @@ entities:
 """
 
 # The longest value of a text is longer than the body of a request can be, records without an owner
-# prevent the deletion of records of several owners, a table has the name of what tests add, and all that
-# can change is an embedded entity.
+# prevent the deletion of records of several owners, a table has the name of what tests add, and all
+# that can change is an embedded entity.
 RARE = """
 entities:
   User:

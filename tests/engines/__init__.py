@@ -88,8 +88,8 @@ def _with_node(base: Mapping[str, str]) -> dict[str, str]:
 def _node() -> str:
     """Return the path of `node`, preferably that of the wheel.
 
-    The `node` that the wheel installs next to `python` is a script, which does not pass signals on to
-    the program that it starts: an engine would outlive it.
+    The `node` that the wheel installs next to `python` is a script, which does not pass signals on
+    to the program that it starts: an engine would outlive it.
     """
     folders = [str(wheel / "bin")] if (wheel := _wheel()) else []
     path = os.pathsep.join((*folders, os.environ.get("PATH", os.defpath)))
