@@ -1,1 +1,0 @@
-"""The tests: `pytest` runs them on a private database server."""
