@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from itertools import cycle
@@ -18,10 +17,10 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from filelock import FileLock
 from servers.local_postgres import LocalPostgres
 
 from tests import engines
+from tests.with_prisma import template_with_prisma
 from tests.workshop import REALISTIC, ROOT, TRICKY, Workshop, model
 
 STARTERS = sorted(path.stem for path in (ROOT / "data_model" / "starters").glob("*.yml"))
@@ -61,27 +60,7 @@ def server() -> Iterator[LocalPostgres]:
 @pytest.fixture(scope="session")
 def template(workshop: Workshop) -> Path:
     """A copy of the template that offers Prisma."""
-    copy = workshop.folder / "prisma-template"
-    with FileLock(copy.with_suffix(".lock")):
-        if not copy.exists():
-            unfinished = copy.with_suffix(".unfinished")
-            shutil.copytree(workshop.template(), unfinished)
-            offer(unfinished)
-            unfinished.rename(copy)
-    return copy
-
-
-def offer(template: Path) -> None:
-    """Offer Prisma in a copy of the template."""
-    choice = "    Beanie 2.2 (MongoDB documents): beanie\n"
-    for file, text, replacement in [
-        ("copier.yml", choice, f"{choice}    Prisma: prisma\n"),
-        ("data_model/answer_problems.jinja", "'beanie'],\n", "'beanie', 'prisma'],\n"),
-    ]:
-        path = template / file
-        before = path.read_text("utf-8")
-        assert before.count(text) == 1, f"{file}: {text!r}"
-        path.write_text(before.replace(text, replacement), "utf-8")
+    return template_with_prisma(workshop)
 
 
 def answers(name: str) -> dict[str, Any]:
