@@ -1,7 +1,7 @@
 """A project with Prisma keeps the contract of the repositories, which is the same for every ORM.
 
-The template does not offer Prisma yet: what its projects lack is their own migrations. The command of
-Prisma applies the first one here.
+The template does not offer Prisma yet: what its projects lack is their own migrations. The command
+of Prisma applies the first one here.
 """
 
 from __future__ import annotations
