@@ -1,7 +1,6 @@
 """A project with Prisma keeps the contract of the repositories, which is the same for every ORM.
 
-The template does not offer Prisma yet: what its projects lack is their own migrations. The command
-of Prisma applies the first one here.
+The template does not offer Prisma yet: its projects cannot write further migrations.
 """
 
 from __future__ import annotations
@@ -16,34 +15,12 @@ from tests import engines
 from tests.with_prisma import template_with_prisma
 from tests.workshop import Workshop, copy, environment_of
 
-# What stands for `migrating/commands.py`.
-COMMANDS = '''\
-"""Apply the migrations with the command of Prisma."""
-
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-from acme.database import driver
-from acme.settings import URL, DatabaseSettings
-
-
-def upgrade(url: URL) -> None:
-    """Upgrade a database to the latest migration."""
-    address = driver.engine_url(DatabaseSettings(database_url=url), 1)
-    subprocess.run(
-        [sys.executable, "-m", "prisma", "migrate", "deploy"],
-        cwd=Path(__file__).parents[3],
-        env={**os.environ, "DATABASE_URL": address},
-        check=True,
-        capture_output=True,
-    )
-'''
 # Each engine runs a half: a test takes a second, in which an engine starts.
 HALVES = {
     "postgresql": ["tests/data_layer/test_repositories.py", "-k", "Task"],
-    "sqlite": [f"tests/data_layer/test_{name}.py" for name in ("links", "queries", "texts")],
+    "sqlite": [
+        f"tests/data_layer/test_{name}.py" for name in ("links", "queries", "texts", "migrations")
+    ],
 }
 
 
@@ -58,7 +35,6 @@ def test_the_repositories_of_prisma_keep_their_contract(
     copy(template_with_prisma(workshop), project, **answers)
     python = workshop.python(f"prisma-{database}", [project])
     environment = engines.environment({**os.environ, **environment_of(python, project)})
-    (project / "src" / "acme" / "migrating" / "commands.py").write_text(COMMANDS, "utf-8")
 
     def run(*arguments: str) -> None:
         done = subprocess.run(
