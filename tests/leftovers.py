@@ -27,10 +27,12 @@ class Word:
 
     question: str
     choices: frozenset[Any]
+    #: ORMs whose projects contain the word with any choice.
+    orms: frozenset[str]
     pattern: re.Pattern[str]
 
     def belongs(self, answers: Mapping[str, Any]) -> bool:
-        return answers[self.question] in self.choices
+        return answers[self.question] in self.choices or answers["orm"] in self.orms
 
     def places(self, project: Mapping[str, str]) -> list[str]:
         """Return the places of the word in a project of `{path: text}`."""
@@ -60,19 +62,19 @@ def _places_of_words(path: str, text: str) -> dict[re.Pattern[str], list[str]]:
     return {pattern: places for pattern, places in found.items() if places}
 
 
-def _words(question: str, choices: set[Any], *patterns: str) -> list[Word]:
+def _words(
+    question: str, choices: set[Any], *patterns: str, orms: frozenset[str] = frozenset()
+) -> list[Word]:
     """Return words that ignore case, unless the pattern contains a capital letter."""
     flags = {pattern: re.IGNORECASE if pattern == pattern.lower() else 0 for pattern in patterns}
     return [
-        Word(question, frozenset(choices), re.compile(pattern, flags[pattern]))
+        Word(question, frozenset(choices), orms, re.compile(pattern, flags[pattern]))
         for pattern in patterns
     ]
 
 
 # Words of projects that store tables, and of projects that store documents.
 _SQL_WORDS = [
-    "sqlalchemy",
-    "alembic",
     r"\brows?\b",
     r"\bcolumns?\b",
     r"\btables?\b",
@@ -94,7 +96,9 @@ _MONGODB_WORDS = [
 ]
 
 WORDS = [
-    *_words("orm", {"sqlalchemy", "sqlmodel"}, *_SQL_WORDS),
+    *_words("orm", {"sqlalchemy", "sqlmodel", "prisma"}, *_SQL_WORDS),
+    *_words("orm", {"sqlalchemy", "sqlmodel"}, "sqlalchemy", "alembic"),
+    *_words("orm", {"prisma"}, "prisma", r"\bquery engine\b"),
     *_words("orm", {"beanie"}, *_MONGODB_WORDS),
     *_words("orm", {"sqlalchemy"}, "DeclarativeBase", r"Mapped\[datetime"),
     *_words("orm", {"sqlmodel"}, "sqlmodel"),
@@ -118,11 +122,12 @@ WORDS = [
         "fastapi",
         "jwt",
         "uvicorn",
-        "httpx",
         "starlette",
         r"(^|/)api/",
         r"\bthe API\b",
     ),
+    # Prisma's client sends queries to its engine with it.
+    *_words("api", {True}, "httpx", orms=frozenset({"prisma"})),
     *_words("ci", {"github"}, r"\.github/", "actions/checkout"),
     *_words(
         "starter",

@@ -14,7 +14,7 @@ from typing import Any
 # ---- The choices
 
 CHOICES: dict[str, list[Any]] = {
-    "orm": ["sqlalchemy", "sqlmodel", "beanie"],
+    "orm": ["sqlalchemy", "sqlmodel", "beanie", "prisma"],
     "database": ["postgresql", "neon", "mysql", "sqlite", "mongodb"],
     "primary_key": ["integer", "uuid4", "uuid7", "objectid"],
     "sessions": ["async", "both"],
@@ -30,7 +30,14 @@ SUPPORTED = {
         for database in ("postgresql", "neon", "mysql", "sqlite")
     }
     for orm in ("sqlalchemy", "sqlmodel")
-} | {"beanie": {"mongodb": {"objectid", "uuid4", "uuid7"}}}
+} | {
+    "beanie": {"mongodb": {"objectid", "uuid4", "uuid7"}},
+    "prisma": {
+        database: {"integer", "uuid4", "uuid7"} for database in ("postgresql", "neon", "sqlite")
+    },
+}
+# Projects of these are run with stand-ins for Prisma's engines, by tests of their own.
+WITH_ENGINES = {"prisma"}
 
 # Every value that a user might try.
 ORMS = ["sqlalchemy", "sqlmodel", "beanie", "prisma", "prisma-typescript", "django"]
@@ -40,6 +47,8 @@ PRIMARY_KEYS = ["integer", "uuid4", "uuid7", "objectid"]
 # The errors of combinations that do not work.
 _CHOOSE_MONGODB = "SQL ORMs only; Beanie needs mongodb"
 _CHOOSE_SQL = "for the ORM beanie; choose beanie or a SQL database"
+_NOT_TESTED = "not tested with Prisma; use sqlalchemy or sqlmodel"
+_NO_DOCUMENTS = "Prisma stores tables here; choose beanie"
 _NO_AUTO_INCREMENT = "not on MongoDB; choose uuid7"
 _NO_OBJECT_IDS = "MongoDB only; choose uuid7 or integer"
 
@@ -51,6 +60,8 @@ def rejection(orm: str, database: str, primary_key: str) -> tuple[str, str] | No
     if database not in SUPPORTED[orm]:
         if database not in CHOICES["database"]:
             return "database", f"'{database}' is not in"
+        if orm == "prisma":
+            return "database", _NO_DOCUMENTS if database == "mongodb" else _NOT_TESTED
         return "database", _CHOOSE_MONGODB if orm == "beanie" else _CHOOSE_SQL
     if primary_key not in SUPPORTED[orm][database]:
         return "primary_key", _NO_AUTO_INCREMENT if orm == "beanie" else _NO_OBJECT_IDS
@@ -84,8 +95,10 @@ def _cycle(answers: list[Any], turn: int) -> Any:
 
 ASKED = _combine({"orm": ORMS, "database": DATABASES, "primary_key": PRIMARY_KEYS})
 TRIPLES = [triple for triple in ASKED if rejection(**triple) is None]
-# Beanie uses PyMongo's async driver only.
-SESSIONS = {orm: ["async"] if orm == "beanie" else CHOICES["sessions"] for orm in SUPPORTED}
+# Beanie uses PyMongo's async driver only, and projects with Prisma its async client.
+SESSIONS = {
+    orm: ["async"] if orm in {"beanie", "prisma"} else CHOICES["sessions"] for orm in SUPPORTED
+}
 SWITCHES = _combine({name: CHOICES[name] for name in ("api", "ci")})
 # This starter is combined with all switches. The others differ only in data: each is combined with
 # every triple and alternates between the switches, so that it occurs with every answer of every
@@ -104,8 +117,12 @@ COMBINATIONS = [
 
 
 def answers_for(database: str, turn: int) -> dict[str, Any]:
-    """Return answers for a project on this database, alternating between its ORMs and keys."""
-    orm = _cycle([orm for orm in SUPPORTED if database in SUPPORTED[orm]], turn)
+    """Return answers for a project on this database, alternating between its ORMs and keys.
+
+    Its tests run without the stand-ins for Prisma's engines.
+    """
+    orms = [orm for orm in SUPPORTED if database in SUPPORTED[orm] and orm not in WITH_ENGINES]
+    orm = _cycle(orms, turn)
     keys = [key for key in CHOICES["primary_key"] if key in SUPPORTED[orm][database]]
     return {"orm": orm, "database": database, "primary_key": _cycle(keys, turn)}
 
@@ -182,6 +199,7 @@ REJECTED = [
     _package("class", _TAKEN, "class_app"),
     _package("sqlalchemy", _TAKEN, "sqlalchemy_app"),
     _package("sqlmodel", _TAKEN, "sqlmodel_app"),
+    _package("prisma", _TAKEN, "prisma_app"),
     _package("uvicorn", _TAKEN, "uvicorn_app"),
     _package("tests", _TAKEN, "tests_app"),
     _package("migrations", _TAKEN, "migrations_app"),
@@ -203,6 +221,11 @@ REJECTED = [
         "sync sessions with Beanie",
         {"orm": "beanie", "sessions": "both"},
         "Invalid choice for 'sessions': Beanie is async only; choose async",
+    ),
+    Rejection(
+        "sync sessions with Prisma",
+        {"orm": "prisma", "sessions": "both"},
+        "Invalid choice for 'sessions': async only with Prisma; use sqlalchemy or sqlmodel",
     ),
     Rejection("an unknown starter", {"starter": "shop2"}, "Invalid choice for 'starter'"),
     Rejection("an unknown service", {"ci": "gitlab"}, "Invalid choice for 'ci'"),

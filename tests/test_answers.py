@@ -180,6 +180,22 @@ REPORTED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "sessions: both is unavailable with the ORM beanie; choose async, or another ORM",
         ],
     ),
+    "what Prisma lacks": (
+        {"orm": "prisma", "database": "mongodb", "sessions": "both"},
+        [
+            "database: mongodb is unavailable with the ORM prisma, which stores tables here; "
+            "choose postgresql, neon, sqlite, or the ORM beanie",
+            "sessions: both is unavailable with the ORM prisma, which is async only; "
+            "choose async, or the ORM sqlalchemy or sqlmodel",
+        ],
+    ),
+    "a database that Prisma is not tested on": (
+        {"orm": "prisma", "database": "mysql"},
+        [
+            "database: mysql is unavailable with the ORM prisma, which is not tested on it; "
+            "choose postgresql, neon, sqlite, or the ORM sqlalchemy or sqlmodel"
+        ],
+    ),
     "an invalid name": (
         {"package": "my-package"},
         [

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from servers.local_mongodb import LocalMongoDB
 from servers.local_postgres import LocalPostgres
 
+from tests import engines
 from tests.any_model import SEARCHED, Entities, models, possible_records
 from tests.oracle import SUPPORTED
 from tests.workshop import Workshop, copy
@@ -99,21 +100,47 @@ def test_any_model_works_on_mongodb(
     check_project(answers, mongodb, workshop, python)
 
 
-def check_project(answers: dict[str, Any], server: str, workshop: Workshop, python: Path) -> None:
-    """Render a project, check its code with Ruff, and run it."""
-    note(yaml.safe_dump(answers, sort_keys=False, allow_unicode=True))
+@pytest.mark.run
+@DRAWN
+@given(entities=models("sqlite"), key=keys, database=st.sampled_from(["postgresql", "sqlite"]))
+@example(entities=former("sqlite"), key="integer", database="postgresql")
+def test_any_model_has_a_valid_schema_of_prisma(
+    entities: Entities, key: str, database: str, workshop: Workshop, python: Path
+) -> None:
+    """Without its records, for which an engine would have to start."""
+    engines.install()
+    answers = {"orm": "prisma", "database": database, "primary_key": key, "entities": entities}
     folder = workshop.new_folder("any")
     try:
-        project = folder / "project"
-        copy(workshop.template(), project, project_name="Anything", ci="none", **answers)
-        ruff = str(python.with_name("ruff"))
-        run(project, ruff, "check", "--quiet", "--no-cache")
-        run(project, ruff, "format", "--quiet", "--no-cache", "--diff")
+        project = write_project(answers, folder, workshop, python)
+        schema = (project / "prisma" / "schema.prisma").read_text("utf-8")
+        [checked] = engines.check_schemas({"schema": schema}).values()
+        assert checked == {"formatted": schema, "error": None}
+    finally:
+        shutil.rmtree(folder)
+
+
+def check_project(answers: dict[str, Any], server: str, workshop: Workshop, python: Path) -> None:
+    """Render a project, check its code with Ruff, and run it."""
+    folder = workshop.new_folder("any")
+    try:
+        project = write_project(answers, folder, workshop, python)
         url = server or f"sqlite:///{folder / 'any.db'}"
         counts = json.dumps(possible_records(answers["entities"]))
         run(project, str(python), "-W", "error", str(HERE / "trial.py"), url, counts)
     finally:
         shutil.rmtree(folder)
+
+
+def write_project(answers: dict[str, Any], folder: Path, workshop: Workshop, python: Path) -> Path:
+    """Render a project, check its code with Ruff, and return its folder."""
+    note(yaml.safe_dump(answers, sort_keys=False, allow_unicode=True))
+    project = folder / "project"
+    copy(workshop.template(), project, project_name="Anything", ci="none", **answers)
+    ruff = str(python.with_name("ruff"))
+    run(project, ruff, "check", "--quiet", "--no-cache")
+    run(project, ruff, "format", "--quiet", "--no-cache", "--diff")
+    return project
 
 
 def run(project: Path, *command: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.oracle import CHOICES, answers_for
-from tests.workshop import Workshop, environment_of, files
+from tests.workshop import ROOT, Workshop, environment_of, files
 
 CHECKS = ["ruff check", "ruff format --check", "mypy", "pytest", "db check"]
 
@@ -116,3 +117,36 @@ def test_the_image_contains_what_the_application_needs(workshop: Workshop) -> No
     arguments = [argument for argument in yaml.safe_load(served) if argument != "--host=0.0.0.0"]
     command = " ".join(arguments).replace("=", " ")
     assert f"\n{command}\n" in (folder / "README.md").read_text("utf-8")
+
+
+def test_the_client_of_prisma_is_generated_before_it_is_needed(workshop: Workshop) -> None:
+    project = files(workshop.render(orm="prisma"))
+    generate = "uv run prisma generate"
+    [job] = yaml.safe_load(project[".github/workflows/ci.yml"])["jobs"].values()
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands == ["uv sync --locked", generate, "uv run acme check"]
+    start, update = (
+        project["README.md"].split(f"## {title}")[1] for title in ("Quick start", "Updating")
+    )
+    assert start.index(f"\n{generate}\n") < start.index("\nuv run pytest\n")
+    assert update.index(f"\n{generate}\n") < update.index("\nuv run acme db revision ")
+    # Git ignores the client, but a package and the image contain it.
+    assert "\n/src/acme/client/\n" in project[".gitignore"]
+    settings = tomllib.loads(project["pyproject.toml"])
+    assert settings["tool"]["hatch"]["build"]["artifacts"] == ["src/*/client/"]
+    built, served = project["Dockerfile"].split("\nFROM ")
+    assert built.index("prisma generate") < built.index("uv sync --locked --no-dev --no-editable")
+    assert "COPY prisma prisma" in built
+    assert "COPY prisma prisma" in served
+    assert "\n!prisma\n" in project[".dockerignore"]
+
+
+def test_prisma_is_said_to_be_archived_where_it_is_chosen(workshop: Workshop) -> None:
+    questions = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
+    [title] = [title for title, orm in questions["orm"]["choices"].items() if orm == "prisma"]
+    assert "archived" in title
+    [row] = re.findall(r"^\|[^|]*\| `prisma` .*$", (ROOT / "README.md").read_text("utf-8"), re.M)
+    assert "archived" in row
+    project = files(workshop.render(orm="prisma"))
+    for document in ("README.md", "AGENTS.md", "docs/schema.md"):
+        assert "archived" in project[document], document

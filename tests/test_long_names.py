@@ -21,7 +21,12 @@ ENTITIES = 10
 SEEDS = [random.randrange(10**9) for _ in range(SEARCHED)] or [9]
 
 # One database each; on MariaDB, partial unique indexes are generated columns.
-STORES = [("sqlalchemy", "neon"), ("sqlmodel", "mysql"), ("beanie", "mongodb")]
+STORES = [
+    ("sqlalchemy", "neon"),
+    ("sqlmodel", "mysql"),
+    ("beanie", "mongodb"),
+    ("prisma", "postgresql"),
+]
 
 
 @pytest.mark.parametrize(("orm", "database"), STORES)

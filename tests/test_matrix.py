@@ -161,6 +161,7 @@ def test_the_tests_of_behaviour_are_identical_on_every_database(
         ("sqlalchemy", "postgresql"),
         ("sqlmodel", "sqlite"),
         ("beanie", "mongodb"),
+        ("prisma", "postgresql"),
     ):
         answers = model(name) | {"orm": orm, "database": database, "primary_key": "uuid7"}
         project = files(workshop.render(**answers))

@@ -1,7 +1,4 @@
-"""A project with Prisma keeps the contract of the repositories, which is the same for every ORM.
-
-The template does not offer Prisma yet: its projects cannot write further migrations.
-"""
+"""A project with Prisma keeps the contract of the repositories, which is the same for every ORM."""
 
 from __future__ import annotations
 
@@ -12,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import engines
-from tests.with_prisma import template_with_prisma
-from tests.workshop import Workshop, copy, environment_of
+from tests.workshop import Workshop, environment_of
 
 # Each engine runs a half: a test takes a second, in which an engine starts.
 HALVES = {
@@ -30,9 +26,8 @@ def test_the_repositories_of_prisma_keep_their_contract(
     workshop: Workshop, database: str, key: str
 ) -> None:
     engines.install()
-    project = workshop.new_folder(f"prisma-{database}") / "project"
     answers = {"orm": "prisma", "database": database, "primary_key": key}
-    copy(template_with_prisma(workshop), project, **answers)
+    project = workshop.copy_of(f"prisma-{database}", **answers)
     python = workshop.python(f"prisma-{database}", [project])
     environment = engines.environment({**os.environ, **environment_of(python, project)})
 

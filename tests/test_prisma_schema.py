@@ -1,7 +1,6 @@
 """The schema of Prisma, and its first migration, of every data model, compared with Prisma's own.
 
-The template does not offer Prisma yet. These tests render only the folder `prisma`, from a copy of
-the template that offers it. Prisma's engines are the stand-ins in `tests/engines/`.
+These tests render only the folder `prisma`. Prisma's engines are the stand-ins in `tests/engines/`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import yaml
 from servers.local_postgres import LocalPostgres
 
 from tests import engines
-from tests.with_prisma import template_with_prisma
 from tests.workshop import REALISTIC, ROOT, TRICKY, Workshop, model
 
 STARTERS = sorted(path.stem for path in (ROOT / "data_model" / "starters").glob("*.yml"))
@@ -59,8 +57,7 @@ def server() -> Iterator[LocalPostgres]:
 
 @pytest.fixture(scope="session")
 def template(workshop: Workshop) -> Path:
-    """A copy of the template that offers Prisma."""
-    return template_with_prisma(workshop)
+    return workshop.template()
 
 
 def answers(name: str) -> dict[str, Any]:

@@ -89,6 +89,16 @@ def test_the_readme_lists_every_choice() -> None:
         assert [word for word in choices if name != "api" and f"`{word}`" not in readme] == []
 
 
+def test_the_readme_links_the_comparison_of_the_orms() -> None:
+    assert "](docs/choosing.md)" in text("README.md")
+    compared = text("docs/choosing.md")
+    for orm in oracle.SUPPORTED:
+        assert f"\n| `{orm}` |" in compared, orm
+    # Measured on the stand-ins, whose times are not those of the native engine.
+    assert "wasm engine" in compared
+    assert "archived" in compared
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_the_documentation_runs_the_whole_suite_like_ci(document: str) -> None:
     assert f"\n{INSTALL} && {SERVERS} && {WHOLE_SUITE}\n" in text(document)
@@ -188,7 +198,12 @@ def test_a_package_cannot_have_the_name_of_a_dependency(
     extensions = ["jinja2_ansible_filters.AnsibleCoreFiltersExtension"]
     jinja = SandboxedEnvironment(loader=loader, extensions=extensions)
     validator = jinja.get_template("data_model/validate_package.jinja")
-    others = ({"database": "sqlite"}, {"sessions": "both"}, {"orm": "sqlmodel"})
+    others: tuple[dict[str, str], ...] = (
+        {"database": "sqlite"},
+        {"sessions": "both"},
+        {"orm": "sqlmodel"},
+        {"orm": "prisma"},
+    )
     sources = [*project.items()]
     for answers in others:
         sources += files(workshop.render(**answers)).items()
@@ -288,9 +303,10 @@ def test_no_template_compares_the_orm() -> None:
 
 # The conditions in paths that are false for every project of an ORM.
 NEVER = {
-    "sqlalchemy": {"has_documents"},
-    "sqlmodel": {"has_documents"},
-    "beanie": {"has_tables", "has_sync", "has_extensions", "on_neon"},
+    "sqlalchemy": {"has_documents", "has_prisma"},
+    "sqlmodel": {"has_documents", "has_prisma"},
+    "beanie": {"has_tables", "has_sync", "has_extensions", "on_neon", "has_prisma"},
+    "prisma": {"has_tables", "has_documents", "has_sync", "has_versions_folder"},
 }
 
 

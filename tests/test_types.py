@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.oracle import CHOICES, SESSIONS, TRIPLES, answers_for, label
+from tests import engines
+from tests.oracle import CHOICES, SESSIONS, TRIPLES, WITH_ENGINES, answers_for, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, model
 
 STORES = ["postgresql", "mysql", "sqlite", "mongodb"]
@@ -25,6 +26,7 @@ PROJECTS: dict[str, dict[str, Any]] = {
         label(triple): triple
         | {"sessions": "both" if triple["primary_key"] == "integer" else "async"}
         for triple in TRIPLES
+        if triple["orm"] not in WITH_ENGINES
     },
     **{
         f"{name}-{database}": model(name) | place | {"sessions": SESSIONS[place["orm"]][-1]}
@@ -56,3 +58,34 @@ def test_a_project_type_checks(answers: dict[str, Any], workshop: Workshop, pyth
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("Success")
+
+
+# Types depend on what the schema of Prisma supports, and on the key. Neon's are those of PostgreSQL.
+PRISMA: dict[str, dict[str, Any]] = {
+    **{label(triple): triple for triple in TRIPLES if triple["orm"] == "prisma"},
+    **{
+        f"{name}-prisma-{database}": model(name) | {"orm": "prisma", "database": database}
+        for name, database in zip(TRICKY, cycle(["postgresql", "sqlite"]), strict=False)
+    },
+}
+
+
+@pytest.mark.parametrize("answers", PRISMA.values(), ids=[*PRISMA])
+def test_a_project_of_prisma_type_checks(
+    answers: dict[str, Any], workshop: Workshop, python: Path
+) -> None:
+    """With the client that is generated from its schema."""
+    engines.install()
+    project = workshop.copy_of("types", **answers)
+    cache = workshop.shared_folder(f"mypy-prisma-{workshop.worker}")
+    environment = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    for arguments in (["prisma", "generate"], ["mypy", "--cache-dir", str(cache)]):
+        done = subprocess.run(
+            [python, "-m", *arguments],
+            cwd=project,
+            env=engines.environment(environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
