@@ -5,6 +5,7 @@
 // README.md for what differs.
 
 import { parseArgs } from 'node:util'
+import v8 from 'node:v8'
 
 // The commit of the sources, which is the version of an engine.
 const COMMIT = '393aa359c9ad4a4bb28630fb5613f9c281cde053'
@@ -22,6 +23,8 @@ const { values } = parseArgs({
 if (values.version) {
   console.log(`query-engine ${COMMIT}`)
 } else {
+  // Compile WebAssembly quickly rather than well: optimizing it takes longer than the queries of a test.
+  v8.setFlagsFromString('--liftoff-only')
   // Loading it takes a while, and the client asks for the version first.
   const { serve } = await import('./query_server.mjs')
   await serve(values)

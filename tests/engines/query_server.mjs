@@ -7,8 +7,6 @@ import schemaWasm from '@prisma/prisma-schema-wasm'
 import { bindAdapter } from '@prisma/driver-adapter-utils'
 import { EngineError, checkUrl, readDatasource } from './datasource.mjs'
 import { Translator, withoutTypes } from './graphql.mjs'
-import { postgresDriver } from './postgres_driver.mjs'
-import { sqliteDriver, sqliteMarks } from './sqlite_driver.mjs'
 import { loadQueryEngine } from './wasm.mjs'
 
 // The status of a transaction that cannot start or end, by the beginning of the message.
@@ -25,11 +23,11 @@ class QueryEngine {
     const overrides = Object.fromEntries(JSON.parse(OVERWRITE_DATASOURCES || '[]').map(({ name, url }) => [name, url]))
     const source = readDatasource([[PRISMA_DML_PATH ?? 'schema.prisma', schema]], process.env, overrides)
     checkUrl(source, source.url)
-    const isSqlite = source.provider === 'sqlite'
+    const { open, marks } = await driverOf(source.provider)
     // Unlike the engine of migrations, this one resolves paths from its current folder.
-    const driver = await (isSqlite ? sqliteDriver : postgresDriver)(source.url, process.cwd())
+    const driver = await open(source.url, process.cwd())
     await driver.connect()
-    const translator = new Translator(fieldTypes(schema), isSqlite ? sqliteMarks : undefined)
+    const translator = new Translator(fieldTypes(schema), marks)
     return new QueryEngine(schema, source.provider, driver, translator)
   }
 
@@ -113,6 +111,16 @@ class QueryEngine {
     const cause = this.registry.consumeError(error.meta.id)?.error
     return cause ? userFacing(cause) : error
   }
+}
+
+// Load one driver only: an engine starts in each test.
+async function driverOf(provider) {
+  if (provider === 'sqlite') {
+    const { sqliteDriver, sqliteMarks } = await import('./sqlite_driver.mjs')
+    return { open: sqliteDriver, marks: sqliteMarks }
+  }
+  const { postgresDriver } = await import('./postgres_driver.mjs')
+  return { open: postgresDriver }
 }
 
 function userFacing(error) {
