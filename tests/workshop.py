@@ -95,7 +95,9 @@ class Workshop:
             if not (environment / "complete").exists():
                 _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(environment))
                 wanted = {need for each in projects for need in dependencies(each, development)}
-                _uv("pip", "install", "--quiet", "--python", str(python), *sorted(wanted))
+                install = ["pip", "install", "--quiet", "--python", str(python)]
+                # Most processes of the tests write no bytecode: each would compile every library.
+                _uv(*install, *(["--compile-bytecode"] if development else []), *sorted(wanted))
                 (environment / "complete").touch()
         return python
 
