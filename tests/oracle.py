@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 # ---- The choices
@@ -100,11 +100,11 @@ SESSIONS = {
     orm: ["async"] if orm in {"beanie", "prisma"} else CHOICES["sessions"] for orm in SUPPORTED
 }
 SWITCHES = _combine({name: CHOICES[name] for name in ("api", "ci")})
-# This starter is combined with all switches. The others differ only in data: each is combined with
-# every triple and alternates between the switches, so that it occurs with every answer of every
-# question. Sessions alternate everywhere, because sync code is async code without `await`.
+# This starter is combined with every triple and all switches. The others differ only in data: each
+# is combined with every database of every ORM and every answer of every question. Sessions
+# alternate everywhere, because sync code is async code without `await`.
 WHOLE = {"tasks"}
-COMBINATIONS = [
+_CANDIDATES = [
     triple
     | {"sessions": _cycle(SESSIONS[triple["orm"]], turn // 2 + place)}
     | switches
@@ -114,6 +114,22 @@ COMBINATIONS = [
     for offset, starter in enumerate(CHOICES["starter"])
     if starter in WHOLE or place == (turn + offset) % len(SWITCHES)
 ]
+
+
+def _covering(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those with a starter of `WHOLE`, and of the others those that add anything."""
+    found = []
+    covered: set[Any] = set()
+    for answers in candidates:
+        storage = answers["starter"], answers["orm"], answers["database"]
+        adds = {storage, *combinations(answers.items(), 2)}
+        if answers["starter"] in WHOLE or not adds <= covered:
+            found.append(answers)
+            covered |= adds
+    return found
+
+
+COMBINATIONS = _covering(_CANDIDATES)
 
 
 def answers_for(database: str, turn: int) -> dict[str, Any]:

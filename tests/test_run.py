@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.oracle import CHOICES, SUPPORTED, TRIPLES, WITH_ENGINES, answers_for, label
+from tests.oracle import CHOICES, PAIRS, SUPPORTED, TRIPLES, WITH_ENGINES, answers_for, label
 from tests.workshop import REALISTIC, TRICKY, Workshop, environment_of, model
 
 DEFAULT = {"orm": "sqlalchemy", "database": "postgresql", "primary_key": "uuid7"}
@@ -56,7 +56,8 @@ LARGE: dict[str, dict[str, Any]] = {
     },
     # Neon differs in connections and statements only.
     "shop-neon": {"starter": "shop", "database": "neon", "primary_key": "uuid4"},
-    "hostile-neon": model("hostile") | {"database": "neon", "primary_key": "integer"},
+    "hostile-neon": model("hostile")
+    | {"orm": "sqlalchemy", "database": "neon", "primary_key": "integer"},
 }
 
 
@@ -84,11 +85,37 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 SMOKE = [label(DEFAULT), "blank-sqlite"]
 
+# What tests the database, the settings and the commands rather than the model, and what tests HTTP,
+# which uses the repositories of all SQL databases alike. A tricky model runs these files on one SQL
+# database, and those of HTTP on MongoDB, too. Other models run them on every database.
+OF_THE_DATABASE = ["consent", "database", "development", "outages", "settings", "structure"]
+OF_HTTP = ["api"]
+ONCE = {f"{name}-{STORES[turn % 3]}" for turn, name in enumerate(MODELS)}
+LIGHTER = {name for name in LARGE if name.partition("-")[0] in MODELS} - ONCE
+# Large models run the suites of these triples, without sync sessions.
+SYNC_ONLY = {
+    "sqlalchemy-postgresql-integer",
+    "sqlalchemy-neon-integer",
+    "sqlmodel-postgresql-integer",
+    "sqlmodel-mysql-integer",
+    "sqlmodel-sqlite-integer",
+}
+
 # The last line of pytest if no test failed, was skipped, was expected to fail or warned.
 ALL_PASSED = re.compile(r"=* ?\d+ passed in [\d.]+s(?: \(\d+:\d\d:\d\d\))? ?=*")
 
 # More than any project needs on a slow machine.
 SECONDS = 600
+
+
+def _part(name: str, project: Path) -> list[str]:
+    """Return the arguments that choose the tests to run in a project: none choose all."""
+    if name in SYNC_ONLY:
+        return [str(path) for path in sorted(project.glob("tests/data_layer/test_sync_*.py"))]
+    if name in LIGHTER:
+        omitted = OF_THE_DATABASE if RUNS[name]["orm"] == "beanie" else OF_THE_DATABASE + OF_HTTP
+        return [f"--ignore=tests/data_layer/test_{each}.py" for each in omitted]
+    return []
 
 
 def test_every_triple_of_orm_database_and_key_is_run() -> None:
@@ -102,21 +129,38 @@ def test_the_smallest_model_is_run_on_every_database() -> None:
     assert {answers["database"] for answers in blank} == {*CHOICES["database"]}
 
 
+def test_every_database_runs_its_own_tests_with_every_orm() -> None:
+    whole = [answers for name, answers in RUNS.items() if name not in LIGHTER | SYNC_ONLY]
+    pairs = {(answers.get("orm", "sqlalchemy"), answers["database"]) for answers in whole}
+    assert pairs >= {*PAIRS}
+
+
+def test_every_tricky_model_is_run_whole_once() -> None:
+    assert {name.partition("-")[0] for name in RUNS.keys() - LIGHTER - SYNC_ONLY} >= {*TRICKY}
+
+
+def test_what_is_run_in_part_is_run_elsewhere() -> None:
+    assert RUNS.keys() >= LIGHTER | SYNC_ONLY
+    triples = [triple for triple in TRIPLES if label(triple) in SYNC_ONLY]
+    assert len(triples) == len(SYNC_ONLY)
+    assert [triple for triple in triples if not _is_run(triple, LARGE)] == []
+
+
 @pytest.mark.run
 @pytest.mark.parametrize(
-    "answers",
+    ("name", "answers"),
     [
-        pytest.param(answers, id=name, marks=pytest.mark.smoke if name in SMOKE else ())
+        pytest.param(name, answers, id=name, marks=pytest.mark.smoke if name in SMOKE else ())
         for name, answers in RUNS.items()
     ],
 )
 def test_a_project_passes_its_own_tests(
-    answers: dict[str, Any], workshop: Workshop, python: Path
+    name: str, answers: dict[str, Any], workshop: Workshop, python: Path
 ) -> None:
     project = workshop.copy_of("run", **answers)
     folder = project.parent
     done = subprocess.run(
-        [python, "-m", "pytest", "--tb=short"],
+        [python, "-m", "pytest", "--tb=short", *_part(name, project)],
         cwd=project,
         env=environment_of(python, project),
         capture_output=True,
