@@ -132,7 +132,9 @@ def test_the_smallest_model_is_run_on_every_database() -> None:
 def test_every_database_runs_its_own_tests_with_every_orm() -> None:
     whole = [answers for name, answers in RUNS.items() if name not in LIGHTER | SYNC_ONLY]
     pairs = {(answers.get("orm", "sqlalchemy"), answers["database"]) for answers in whole}
-    assert pairs >= {*PAIRS}
+    orms = {orm for orm, _ in pairs}
+    assert orms >= {"sqlalchemy", "sqlmodel", "beanie"}
+    assert pairs == {(orm, database) for orm, database in PAIRS if orm in orms}
 
 
 def test_every_tricky_model_is_run_whole_once() -> None:
