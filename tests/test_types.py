@@ -43,6 +43,7 @@ LARGE: dict[str, dict[str, Any]] = {
 PROJECTS = LARGE | {
     label(triple): triple | {"sessions": "both" if triple["primary_key"] == "integer" else "async"}
     for triple in TRIPLES
+    if triple["orm"] not in WITH_ENGINES
     if triple == DEFAULT or not any(triple.items() <= each.items() for each in LARGE.values())
 }
 
