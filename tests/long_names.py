@@ -149,7 +149,10 @@ def _entity(names: Names, random: Random, titles: list[str], places: list[str]) 
                 "to": target,
                 "inverse": names.member(),
                 "through": "".join(word.capitalize() for word in names.words(4, 44, joined=0)),
-                "fields": {names.member(): {"type": "datetime", "default": "now"}},
+                "fields": {
+                    names.member(): {"type": "datetime", "default": "now"},
+                    names.member(): {"type": "enum", "values": values, "optional": True},
+                },
             }
         }
     if len(titles) > 1 and random.random() < 0.4:

@@ -37,12 +37,21 @@ entities:
 """
 
 # Where values are few, tests and sample data once took values that were all in use, or references
-# that only one owner can have.
+# that only one owner can have; and the only record that could have a link had none.
 FEW_VALUES = """
 entities:
   User:
     fields:
       l: {type: integer, unique: true}
+  Award:
+    fields:
+      kind: {type: enum, values: [a], unique: true}
+  Emblem:
+    owned_by: User
+    fields:
+      kind: {type: enum, values: [a], unique: true}
+    many_to_many:
+      awards: {to: Award, inverse: emblems}
   Only:
     owned_by: User
     fields:
@@ -123,7 +132,7 @@ entities:
 OF_A_DATABASE = {"test_migrations.py"}
 
 FILES = {
-    "sqlite": ["sample_data", "repositories", "relations", "constraints"],
+    "sqlite": ["sample_data", "repositories", "relations", "constraints", "queries"],
     "mongodb": ["sample_data", "relations", "constraints"],
 }
 
