@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from functools import partialmethod
@@ -15,6 +16,7 @@ from jinja2 import Environment
 from tests import time_report
 from tests.oracle import PAIRS, SESSIONS
 from tests.workshop import (
+    ROOT,
     TRICKY,
     CompiledTemplates,
     Workshop,
@@ -25,6 +27,9 @@ from tests.workshop import (
 
 # As many mutations as take two minutes at most.
 SAMPLE = "8"
+CONSENT = (
+    ROOT / "template" / "python" / "src" / "{{ package }}" / "migrating" / "consent.py.jinja"
+).read_text("utf-8")
 FOLDER = pytest.StashKey[Path]()
 
 
@@ -91,6 +96,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _isolated_environment() -> Iterator[None]:
     """Remove the developer's settings from the environment of git and of the projects."""
     names = [name for name in os.environ if name.startswith(("GIT_", "COPIER_", "DATABASE_"))]
+    # Projects ask for consent if a coding agent runs the tests.
+    names += [name for name in re.findall(r'^    "(\w+)": ', CONSENT, re.M) if name in os.environ]
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
             patch.delenv(name)

@@ -94,6 +94,137 @@ with local_database.development_database(prepared_folder(), lambda _: None) as p
 '''
 
 
+# Runs the commands that destroy data as a coding agent does, without and with words of a person.
+AGENT_TRIAL = '''
+import json
+import os
+import sys
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from acme import cli
+from acme.development import dumping, local_database
+from acme.development.environment import prepared_folder, remember
+from acme.migrating import commands
+from acme.settings import load_database_settings
+
+LOG = Path(".dev/consents.log")
+WORDS = ["--consent", "Yes, Ada said: go on"]
+
+# Each drops a table, or a collection, of which the sample data has some.
+PENDING = {
+    "sql": """
+from alembic import op
+
+revision = "20990101_000000"
+down_revision = FIRST
+
+
+def upgrade():
+    op.drop_table("task_tags")
+
+
+def downgrade():
+    pass
+""",
+    "mongodb": """
+from beanie import free_fall_migration
+
+from acme.migrating.operations import drop_collection, outside_transaction
+
+
+class Forward:
+    @free_fall_migration(document_models=[])
+    @outside_transaction
+    async def step(self, session):
+        await drop_collection(session, "task_tags")
+
+
+class Backward:
+    pass
+""",
+}
+
+
+def run(*arguments):
+    load_database_settings.cache_clear()
+    sys.argv[1:] = ["db", *arguments]
+    return CliRunner().invoke(cli.app, ["db", *arguments])
+
+
+def succeeds(*arguments):
+    result = run(*arguments)
+    assert result.exit_code == 0, (arguments, result.output, result.exception)
+
+
+def asks(url, *arguments):
+    """Check that a command changes nothing without words, and continues with them."""
+    before, agreed = dumping.facts(url), len(entries())
+    tries = ([], "Claude Code runs"), (["--consent", "yes"], "'yes' does not say")
+    for words, why in tries:
+        result = run(*arguments, *words)
+        assert result.exit_code == 1, (arguments, result.output)
+        assert result.stderr.startswith("acme: nothing was changed: "), result.stderr
+        assert why in result.stderr and "--consent" in result.stderr, result.stderr
+        assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert dumping.facts(url) == before
+    assert len(entries()) == agreed
+    succeeds(*arguments, *WORDS)
+    assert len(entries()) == agreed + 1
+    assert entries()[-1]["words"] == WORDS[1]
+    assert entries()[-1]["command"].startswith(f"acme db {' '.join(arguments)} --consent")
+
+
+def entries():
+    return [json.loads(line) for line in LOG.read_text().splitlines()] if LOG.exists() else []
+
+
+os.environ["CLAUDECODE"] = "1"
+with local_database.development_database(prepared_folder(), lambda _: None) as private:
+    name = getattr(private, "get_backend_name", lambda: "")()
+    plain = private.set(drivername=name) if name else private
+    remember("DATABASE_URL", plain.render_as_string(hide_password=False))
+    commands.upgrade(private)
+    succeeds("seed", "--records", "5")
+    asks(private, "reset", "--records", "5")
+    succeeds("backup", "saved")
+    asks(private, "restore", "saved")
+    [first] = Path("migrations/versions").glob("*.py")
+    pending = first.with_name("20990101_000000_drop.py")
+    source = PENDING["sql" if name else "mongodb"]
+    pending.write_text(source.replace("FIRST", repr(first.stem[:15])))
+    assert "task_tags (" in run("upgrade").stderr
+    asks(private, "upgrade")
+    succeeds("upgrade")
+    pending.unlink()
+    succeeds("restore", "saved", *WORDS)
+    result = run("downgrade", "--database", "acme")
+    assert result.exit_code == 1 and "--consent" in result.stderr, result.output
+    known = len(entries())
+    del os.environ["CLAUDECODE"]
+    succeeds("reset", "--records", "5")
+    succeeds("restore", "saved")
+    assert len(entries()) == known
+'''
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("database", ["sqlite", "mongodb"])
+def test_an_agent_destroys_nothing_that_no_person_agreed_to(
+    database: str, workshop: Workshop, python: Path
+) -> None:
+    project = workshop.copy_of("agent", **answers_for(database, 0))
+    subprocess.run(
+        [python, "-W", "error", "-c", AGENT_TRIAL],
+        cwd=project,
+        env=environment_of(python, project),
+        check=True,
+    )
+    assert ".dev/\n" in (project / ".gitignore").read_text("utf-8")
+    shutil.rmtree(project.parent)
+
+
 @pytest.mark.run
 @pytest.mark.parametrize("database", ["postgresql", "mysql", "sqlite", "mongodb"])
 def test_only_the_private_database_is_private(
