@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import hygiene, leftovers
+from tests import hygiene, leftovers, skills
 from tests.oracle import COMBINATIONS, PAIRS, label, stored_by
 from tests.workshop import REALISTIC, TRICKY, Workshop, copy, files, model
 
@@ -64,6 +64,7 @@ def test_a_combination_is_clean(answers: dict[str, Any], workshop: Workshop) -> 
     assert [fault for item in project.items() for fault in hygiene.faults(*item)] == []
     assert [place for item in project.items() for place in hygiene.unrendered(*item)] == []
     assert [place for item in project.items() for place in hygiene.phrases(*item)] == []
+    assert skills.faults(project) == []
 
 
 @combinations
@@ -136,6 +137,7 @@ def test_a_model_of_the_tests_is_clean(
         _parse(path, text)
         found = [fault for fault in hygiene.faults(path, text) if "characters" not in fault]
         assert found == []
+    assert skills.faults(files(folder)) == []
     ruff([folder])
 
 

@@ -19,7 +19,12 @@ from copier.errors import UserMessageError
 from tests.workshop import Workshop, copy, files
 
 # What is written once and then belongs to the user.
-WRITTEN_ONCE = ["data_model.yml", "MULTI_AGENT_PLAN.md", "migrations/versions/*.py"]
+WRITTEN_ONCE = [
+    "data_model.yml",
+    "MULTI_AGENT_PLAN.md",
+    ".claude/settings.json",
+    "migrations/versions/*.py",
+]
 COMMENT = "# Ours: agreed with Ada on Monday."
 QUERY = '''
     async def overdue(self) -> int:
@@ -458,3 +463,40 @@ def test_when_the_orm_is_switched_edits_and_migrations_stay(
 
 def _migrations(project: dict[str, str]) -> dict[str, str]:
     return {path: text for path, text in project.items() if fnmatch(path, WRITTEN_ONCE[2])}
+
+
+OWN_SKILL = "---\nname: write-a-test\ndescription: Ours. Use it always.\n---\n\nAsk Ada.\n"
+OWN_SETTINGS = '{"permissions": {"allow": ["Bash(make:*)"]}}\n'
+
+
+def test_files_for_agents_are_added_to_a_project_that_has_its_own(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    template, project = tmp_path / "template", tmp_path / "project"
+    shutil.copytree(workshop.template(), template)
+    for home in (".agents", ".claude"):
+        (template / "template" / "python" / home).rename(tmp_path / home)
+    commit(template, "v1.0.0")
+    copy(template, project)
+    own = {
+        ".claude/settings.json": OWN_SETTINGS,
+        ".claude/skills/deploy/SKILL.md": OWN_SKILL,
+        ".claude/agents/reviewer.md": OWN_SKILL,
+    }
+    for path, text in own.items():
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text(text, "utf-8")
+    same_name = project / ".claude" / "skills" / "write-a-test" / "SKILL.md"
+    same_name.parent.mkdir()
+    same_name.write_text(OWN_SKILL, "utf-8")
+    commit(project)
+    for home in (".agents", ".claude"):
+        (tmp_path / home).rename(template / "template" / "python" / home)
+    commit(template, "v1.1.0")
+    update(project)
+    after = files(project)
+    assert "Write a test" in after[".agents/skills/write-a-test/SKILL.md"]
+    assert "Add a query" in after[".claude/skills/add-a-query/SKILL.md"]
+    assert {path: after[path] for path in own} == own
+    # A conflict, as between any edits of the user and of the template.
+    assert "description: Ours. Use it always.\n" in same_name.read_text("utf-8")
