@@ -28,6 +28,7 @@ KINDS = {
     "tests/test_moved_files.py": "updates",
     "tests/test_consent.py": "private servers",
     "tests/test_data_changes.py": "revisions",
+    "tests/test_skills.py": "revisions",
     "tests/test_local_servers.py": "private servers",
     "tests/test_neon.py": "servers of other kinds",
     "tests/test_mysql.py": "servers of other kinds",
