@@ -88,10 +88,17 @@ SMOKE = [label(DEFAULT), "blank-sqlite"]
 # What tests the database, the settings and the commands rather than the model, and what tests HTTP,
 # which uses the repositories of all SQL databases alike. A tricky model runs these files on one SQL
 # database, and those of HTTP on MongoDB, too. Other models run them on every database.
-OF_THE_DATABASE = ["consent", "database", "development", "outages", "settings", "structure"]
+OF_THE_DATABASE = ["consent", "database", "development", "neon", "outages", "settings", "structure"]
 OF_HTTP = ["api"]
 ONCE = {f"{name}-{STORES[turn % 3]}" for turn, name in enumerate(MODELS)}
 LIGHTER = {name for name in LARGE if name.partition("-")[0] in MODELS} - ONCE
+# These have one entity, and another kind of key than projects that run everything.
+KEYS_ONLY = {
+    "sqlalchemy-neon-uuid7",
+    "sqlmodel-postgresql-uuid7",
+    "sqlmodel-neon-uuid4",
+    "sqlmodel-neon-uuid7",
+}
 # Large models run the suites of these triples, without sync sessions.
 SYNC_ONLY = {
     "sqlalchemy-postgresql-integer",
@@ -112,8 +119,9 @@ def _part(name: str, project: Path) -> list[str]:
     """Return the arguments that choose the tests to run in a project: none choose all."""
     if name in SYNC_ONLY:
         return [str(path) for path in sorted(project.glob("tests/data_layer/test_sync_*.py"))]
-    if name in LIGHTER:
-        omitted = OF_THE_DATABASE if RUNS[name]["orm"] == "beanie" else OF_THE_DATABASE + OF_HTTP
+    if name in LIGHTER | KEYS_ONLY:
+        has_http = name in KEYS_ONLY or RUNS[name]["orm"] == "beanie"
+        omitted = OF_THE_DATABASE if has_http else OF_THE_DATABASE + OF_HTTP
         return [f"--ignore=tests/data_layer/test_{each}.py" for each in omitted]
     return []
 
@@ -130,7 +138,9 @@ def test_the_smallest_model_is_run_on_every_database() -> None:
 
 
 def test_every_database_runs_its_own_tests_with_every_orm() -> None:
-    whole = [answers for name, answers in RUNS.items() if name not in LIGHTER | SYNC_ONLY]
+    whole = [
+        answers for name, answers in RUNS.items() if name not in LIGHTER | KEYS_ONLY | SYNC_ONLY
+    ]
     pairs = {(answers.get("orm", "sqlalchemy"), answers["database"]) for answers in whole}
     orms = {orm for orm, _ in pairs}
     assert orms >= {"sqlalchemy", "sqlmodel", "beanie"}
@@ -138,11 +148,13 @@ def test_every_database_runs_its_own_tests_with_every_orm() -> None:
 
 
 def test_every_tricky_model_is_run_whole_once() -> None:
-    assert {name.partition("-")[0] for name in RUNS.keys() - LIGHTER - SYNC_ONLY} >= {*TRICKY}
+    assert {name.partition("-")[0] for name in RUNS.keys() - LIGHTER - KEYS_ONLY - SYNC_ONLY} >= {
+        *TRICKY
+    }
 
 
 def test_what_is_run_in_part_is_run_elsewhere() -> None:
-    assert RUNS.keys() >= LIGHTER | SYNC_ONLY
+    assert RUNS.keys() >= LIGHTER | KEYS_ONLY | SYNC_ONLY
     triples = [triple for triple in TRIPLES if label(triple) in SYNC_ONLY]
     assert len(triples) == len(SYNC_ONLY)
     assert [triple for triple in triples if not _is_run(triple, LARGE)] == []
