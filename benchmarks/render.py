@@ -3,7 +3,12 @@
 Renders models of 30, 100 and 300 entities several times each, and prints the lowest CPU time,
 because noise only adds time. Every render has a fixed cost (compiling the templates), so the
 measure is the cost of one more entity: from 100 to 300, it must not be higher than from 30 to 100.
-Exits with code 1 if it is.
+Exits with code 1 if it is. `--sizes 3 30 300 1000` measures other models, and compares the cost of
+one more entity between the last three.
+
+Where the time goes: of a default project, four fifths are spent compiling 340 templates and 1,900
+paths and questions, a twentieth on one call of git for each file, and the rest on rendering. With
+100 entities, two thirds are spent on rendering.
 """
 
 from __future__ import annotations
@@ -22,6 +27,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ("copier.yml", "data_model", "flavours", "template")
 SIZES = (30, 100, 300)
+#: There are no more names.
+MOST = 1000
 
 #: How much the cost of one more entity may grow: the part above 1 is tolerance for noise.
 TOLERATED = 1.1
@@ -108,12 +115,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--database", default="postgresql")
     parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     arguments = parser.parse_args()
-    spent = {size: fastest(arguments.database, size, arguments.times) for size in SIZES}
+    sizes = sorted({*arguments.sizes})
+    if len(sizes) < 3 or sizes[-1] > MOST:
+        parser.error(f"--sizes needs three numbers or more, up to {MOST}")
+    spent = {size: fastest(arguments.database, size, arguments.times) for size in sizes}
     print("entities  CPU seconds  milliseconds per entity")
     for size, total in spent.items():
         print(f"{size:8}  {total:11.2f}  {total / size * 1000:22.1f}")
-    small, middle, large = SIZES
+    small, middle, large = sizes[-3:]
     first = (spent[middle] - spent[small]) / (middle - small)
     last = (spent[large] - spent[middle]) / (large - middle)
     whole = spent[large] / large / (spent[small] / small)
