@@ -72,7 +72,7 @@ def test_a_project_type_checks(answers: dict[str, Any], workshop: Workshop, pyth
     assert done.stdout.startswith("Success")
 
 
-# Types depend on what the schema of Prisma supports, and on the key. Neon's are those of PostgreSQL.
+# Types depend on what the schema supports, and on the key. Neon's are those of PostgreSQL.
 PRISMA: dict[str, dict[str, Any]] = {
     **{label(triple): triple for triple in TRIPLES if triple["orm"] == "prisma"},
     **{
