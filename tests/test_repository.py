@@ -306,7 +306,7 @@ NEVER = {
     "sqlalchemy": {"has_documents", "has_prisma"},
     "sqlmodel": {"has_documents", "has_prisma"},
     "beanie": {"has_tables", "has_sync", "has_extensions", "on_neon", "has_prisma"},
-    "prisma": {"has_tables", "has_documents", "has_sync", "has_versions_folder"},
+    "prisma": {"has_tables", "has_documents", "has_sync", "has_extensions", "has_versions_folder"},
 }
 
 
