@@ -90,9 +90,9 @@ entities:
 """
 
 # The longest value of a text is longer than the body of a request can be, records without an owner
-# prevent the deletion of records of several owners, a table has the name of what tests add, all that
-# can change is an embedded entity, and a searched text has a pattern or must be unique. To the linter,
-# O and I look like digits.
+# prevent the deletion of records of several owners, a table has the name of what tests add, and all
+# that can change is an embedded entity. A searched text has a pattern or must be unique. To the
+# linter, O and I look like digits.
 RARE = """
 entities:
   User:
