@@ -134,7 +134,7 @@ def test_the_client_of_prisma_is_generated_before_it_is_needed(workshop: Worksho
     assert "\n/src/acme/client/\n" in project[".gitignore"]
     settings = tomllib.loads(project["pyproject.toml"])
     assert settings["tool"]["hatch"]["build"]["artifacts"] == ["src/*/client/"]
-    built, served = project["Dockerfile"].split("\nFROM ")
+    _, built, served = project["Dockerfile"].split("\nFROM ")
     assert built.index("prisma generate") < built.index("uv sync --locked --no-dev --no-editable")
     assert "COPY prisma prisma" in built
     assert "COPY prisma prisma" in served
