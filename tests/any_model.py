@@ -75,8 +75,11 @@ relationship a_field_whose_name_is_precisely_as_long_as_names_can_be
 a_field_whose_name_is_nearly_as_long_as_names_can_be_2
 """
 MEMBERS = _MEMBERS.split()
-# Method names of Beanie's documents, which cannot be members.
-NO_MEMBERS = {"mongodb": ["all", "count", "get", "include", "set", "sum", "update"]}
+# Method names of Beanie's documents, and of Prisma's models, which cannot be members.
+NO_MEMBERS = {
+    "mongodb": ["all", "count", "get", "include", "set", "sum", "update"],
+    "prisma": ["include"],
+}
 # Embedded entities; their fields can also have the names that Groundwork reserves on records.
 EMBEDDED = [
     *("Place", "Line2", "HTTPHeader", "Match2"),
@@ -134,11 +137,13 @@ class Draft:
     throughs: set[str] = field(default_factory=set)
     #: The embedded entities.
     embedded: Entities = field(default_factory=dict)
+    orm: str = ""
 
     @property
     def free(self) -> list[str]:
-        """The names that a member can have on this database."""
-        return [name for name in MEMBERS if name not in NO_MEMBERS.get(self.database, ())]
+        """The names that a member can have on this database, and with this ORM."""
+        taken = {*NO_MEMBERS.get(self.database, ()), *NO_MEMBERS.get(self.orm, ())}
+        return [name for name in MEMBERS if name not in taken]
 
     def below(self, name: str) -> list[str]:
         """Return the entities that a required reference of `name` can refer to."""
@@ -156,11 +161,12 @@ class Draft:
 
 
 @st.composite
-def models(draw: st.DrawFn, database: str = "postgresql") -> Entities:
-    """Draw the entities of a model that is valid for this database."""
+def models(draw: st.DrawFn, database: str = "postgresql", orm: str = "") -> Entities:
+    """Draw the entities of a model that is valid for this database, and this ORM."""
     names = draw(st.lists(st.sampled_from(list(TABLES)), min_size=1, max_size=4, unique=True))
     ranks = draw(st.permutations(range(len(names))))
     draft = Draft(database, {name: {} for name in names}, dict(zip(names, ranks, strict=True)))
+    draft.orm = orm
     for name in draw(st.lists(st.sampled_from(EMBEDDED), max_size=2, unique=True)):
         draft.embedded[name] = draw(_embedded(draft))
     for name in names:

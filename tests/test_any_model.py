@@ -102,7 +102,11 @@ def test_any_model_works_on_mongodb(
 
 @pytest.mark.run
 @DRAWN
-@given(entities=models("sqlite"), key=keys, database=st.sampled_from(["postgresql", "sqlite"]))
+@given(
+    entities=models("sqlite", "prisma"),
+    key=keys,
+    database=st.sampled_from(["postgresql", "sqlite"]),
+)
 @example(entities=former("sqlite"), key="integer", database="postgresql")
 def test_any_model_has_a_valid_schema_of_prisma(
     entities: Entities, key: str, database: str, workshop: Workshop, python: Path
