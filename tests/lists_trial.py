@@ -68,7 +68,7 @@ def categories(count: int) -> Iterator[dict[str, Any]]:
 async def fill(store: Any, count: int) -> Any:
     """Write the records, and return the key of the owner."""
     # The first two own records; the others are there for the lists of users.
-    names = ["a", "b", *(f"user{number * 7919 % count:06}" for number in range(count // 10))]
+    names = ["a", "b", *(f"user{number * 7919 % count:06}" for number in range(count // 3))]
     owners = await store.add("User", [{"email": f"{name}@example.com"} for name in names])
     projects = [{"owner_id": owners[name], "name": f"P{name}"} for name in (0, 0, 1)]
     projects[1]["name"] = "P"
