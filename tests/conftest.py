@@ -50,12 +50,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Start one worker more than there are cores: about a quarter of the time, a test waits."""
-    return (os.cpu_count() or 1) + 1
-
-
-@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Pass the folder of the workshop to a worker of pytest-xdist."""
     node.workerinput["workshop"] = str(node.config.stash[FOLDER])

@@ -31,7 +31,8 @@ KEYS = [f"{DATA_LAYER}test_{name}.py" for name in ("links", "queries")]
 
 PARTS = {
     ("postgresql", "uuid7"): WHOLE,
-    ("sqlite", "integer"): WHOLE,
+    # HTTP knows no database.
+    ("sqlite", "integer"): {"repositories": REPOSITORIES, "others": OTHERS},
     ("neon", "uuid4"): {"connections": NEON, "keys": KEYS},
 }
 RUNS = [

@@ -73,8 +73,13 @@ def test_a_project_type_checks(answers: dict[str, Any], workshop: Workshop, pyth
 
 
 # Types depend on what the schema supports, and on the key. Neon's are those of PostgreSQL.
+PLACES = [("postgresql", "uuid7"), ("neon", "uuid4"), ("sqlite", "integer")]
 PRISMA: dict[str, dict[str, Any]] = {
-    **{label(triple): triple for triple in TRIPLES if triple["orm"] == "prisma"},
+    **{
+        label(triple): triple
+        for triple in TRIPLES
+        if triple["orm"] == "prisma" and (triple["database"], triple["primary_key"]) in PLACES
+    },
     **{
         f"{name}-prisma-{database}": model(name) | {"orm": "prisma", "database": database}
         for name, database in zip(TRICKY, cycle(["postgresql", "sqlite"]), strict=False)
