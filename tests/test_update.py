@@ -19,11 +19,13 @@ from copier.errors import UserMessageError
 from tests.workshop import Workshop, copy, files
 
 # What is written once and then belongs to the user.
+MIGRATIONS = "migrations/versions/*.py"
 WRITTEN_ONCE = [
     "data_model.yml",
     "MULTI_AGENT_PLAN.md",
     ".claude/settings.json",
-    "migrations/versions/*.py",
+    MIGRATIONS,
+    "prisma/migrations/*/*",
 ]
 COMMENT = "# Ours: agreed with Ada on Monday."
 QUERY = '''
@@ -462,7 +464,7 @@ def test_when_the_orm_is_switched_edits_and_migrations_stay(
 
 
 def _migrations(project: dict[str, str]) -> dict[str, str]:
-    return {path: text for path, text in project.items() if fnmatch(path, WRITTEN_ONCE[2])}
+    return {path: text for path, text in project.items() if fnmatch(path, MIGRATIONS)}
 
 
 OWN_SKILL = "---\nname: write-a-test\ndescription: Ours. Use it always.\n---\n\nAsk Ada.\n"
