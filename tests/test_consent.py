@@ -209,14 +209,10 @@ with local_database.development_database(prepared_folder(), lambda _: None) as p
 '''
 
 
-@pytest.mark.run
-@pytest.mark.parametrize("database", ["sqlite", "mongodb"])
-def test_an_agent_destroys_nothing_that_no_person_agreed_to(
-    database: str, workshop: Workshop, python: Path
-) -> None:
-    project = workshop.copy_of("agent", **answers_for(database, 0))
+def run_trial(script: str, database: str, workshop: Workshop, python: Path) -> None:
+    project = workshop.copy_of("consent", **answers_for(database, 0))
     subprocess.run(
-        [python, "-W", "error", "-c", AGENT_TRIAL],
+        [python, "-W", "error", "-c", script],
         cwd=project,
         env=environment_of(python, project),
         check=True,
@@ -226,15 +222,16 @@ def test_an_agent_destroys_nothing_that_no_person_agreed_to(
 
 
 @pytest.mark.run
+@pytest.mark.parametrize("database", ["sqlite", "mongodb"])
+def test_an_agent_destroys_nothing_that_no_person_agreed_to(
+    database: str, workshop: Workshop, python: Path
+) -> None:
+    run_trial(AGENT_TRIAL, database, workshop, python)
+
+
+@pytest.mark.run
 @pytest.mark.parametrize("database", ["postgresql", "mysql", "sqlite", "mongodb"])
 def test_only_the_private_database_is_private(
     database: str, workshop: Workshop, python: Path
 ) -> None:
-    project = workshop.copy_of("consent", **answers_for(database, 0))
-    subprocess.run(
-        [python, "-W", "error", "-c", TRIAL],
-        cwd=project,
-        env=environment_of(python, project),
-        check=True,
-    )
-    shutil.rmtree(project.parent)
+    run_trial(TRIAL, database, workshop, python)
